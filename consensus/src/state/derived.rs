@@ -1,0 +1,371 @@
+//! What a state's fields imply, computed when first needed and kept. Every kept value is a pure
+//! function of fields; the setter of a field forgets, in the same function, what it feeds.
+
+use super::participation::EpochParticipation;
+use super::shuffling::{Shuffling, active_indices};
+use super::{BeaconState, PendingAttestations};
+use crate::bls::PubkeyId;
+use crate::containers::PendingAttestation;
+use crate::error::Error;
+use crate::helpers::*;
+use crate::primitives::*;
+use crate::state::key_index::KeyIndex;
+use std::sync::{Arc, OnceLock};
+
+/// Number and balance of the validators active in the current epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ActiveTotals {
+    /// Number of active validators.
+    pub count: u64,
+    /// Sum of their effective balances, Gwei, without the floor of one increment.
+    pub balance: Gwei,
+}
+
+/// The end of the exit queue: the latest exit epoch and how many leave in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ExitQueue {
+    /// Latest exit epoch of any validator, 0 if nobody leaves.
+    pub epoch: Epoch,
+    /// Validators that leave in it.
+    pub churn: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Derived {
+    /// Of the previous, the current and the next epoch.
+    shufflings: [OnceLock<Arc<Shuffling>>; 3],
+    proposers: OnceLock<Arc<Vec<ValidatorIndex>>>,
+    active: OnceLock<ActiveTotals>,
+    exit_queue: OnceLock<ExitQueue>,
+    previous_participation: OnceLock<EpochParticipation>,
+    current_participation: OnceLock<EpochParticipation>,
+    key_index: OnceLock<KeyIndex>,
+}
+
+impl Derived {
+    /// The epoch advanced by one.
+    pub(super) fn rotate_epoch(&mut self) {
+        self.shufflings.rotate_left(1);
+        self.shufflings[2] = OnceLock::new();
+        self.proposers = OnceLock::new();
+        self.active = OnceLock::new();
+    }
+
+    /// The epoch changed in another way.
+    pub(super) fn forget_epochs(&mut self) {
+        self.shufflings = Default::default();
+        self.proposers = OnceLock::new();
+        self.active = OnceLock::new();
+        self.forget_participation();
+    }
+
+    /// The lists of pending attestations, the blocks they refer to or the checkpoints changed.
+    pub(super) fn forget_participation(&mut self) {
+        self.previous_participation = OnceLock::new();
+        self.current_participation = OnceLock::new();
+    }
+
+    /// The current epoch's attestations became the previous one's; balances may have changed.
+    pub(super) fn rotate_participation(&mut self, slots_per_epoch: u64) {
+        self.previous_participation = std::mem::take(&mut self.current_participation);
+        if let Some(participation) = self.previous_participation.get_mut() {
+            participation.forget_balance();
+            let epoch = participation.epoch().saturating_add(1);
+            let empty = EpochParticipation::new(epoch, slots_per_epoch);
+            self.current_participation = OnceLock::from(empty);
+        }
+    }
+
+    /// The set of active validators may have changed from `epoch` on.
+    pub(super) fn forget_active_from(&mut self, epoch: Epoch, current: Epoch) {
+        for (shuffling, of) in self.shufflings.iter_mut().zip(around(current)) {
+            if of >= epoch {
+                *shuffling = OnceLock::new();
+            }
+        }
+        if current >= epoch {
+            self.proposers = OnceLock::new();
+            self.active = OnceLock::new();
+        }
+    }
+
+    /// The seed of `epoch` changed.
+    pub(super) fn forget_seed(&mut self, epoch: Epoch, current: Epoch) {
+        for (shuffling, of) in self.shufflings.iter_mut().zip(around(current)) {
+            if of == epoch {
+                *shuffling = OnceLock::new();
+            }
+        }
+        if current == epoch {
+            self.proposers = OnceLock::new();
+        }
+    }
+
+    /// An effective balance changed.
+    pub(super) fn forget_balances(&mut self) {
+        self.proposers = OnceLock::new();
+        self.active = OnceLock::new();
+        self.forget_target_balances();
+    }
+
+    /// A validator was slashed or its balance changed.
+    pub(super) fn forget_target_balances(&mut self) {
+        for participation in [
+            &mut self.previous_participation,
+            &mut self.current_participation,
+        ] {
+            if let Some(participation) = participation.get_mut() {
+                participation.forget_balance();
+            }
+        }
+    }
+
+    pub(super) fn forget_exit_queue(&mut self) {
+        self.exit_queue = OnceLock::new();
+    }
+
+    /// A validator without an exit epoch got one.
+    pub(super) fn push_exit(&mut self, epoch: Epoch) {
+        if let Some(queue) = self.exit_queue.get_mut() {
+            if epoch > queue.epoch {
+                *queue = ExitQueue { epoch, churn: 1 };
+            } else if epoch == queue.epoch {
+                queue.churn += 1;
+            }
+        }
+    }
+
+    pub(super) fn push_key(&mut self, key: PubkeyId, index: usize) {
+        if let Some(keys) = self.key_index.get_mut() {
+            keys.push(key, index as u32);
+        }
+    }
+}
+
+/// The epochs of the three kept shufflings. At genesis nothing is kept for a previous epoch, which
+/// equals the current one: `u64::MAX` stands for it.
+fn around(current: Epoch) -> [Epoch; 3] {
+    [
+        current.wrapping_sub(1),
+        current,
+        current.saturating_add(1),
+    ]
+}
+
+impl BeaconState {
+    /// The committees of `epoch`; kept for the previous, the current and the next one.
+    pub fn shuffling(&self, epoch: Epoch) -> Result<Arc<Shuffling>, Error> {
+        let current = get_current_epoch(self);
+        let compute = || {
+            let seed = get_seed(self, epoch, DOMAIN_BEACON_ATTESTER);
+            Arc::new(Shuffling::new(epoch, &seed.0, &self.validators, &self.spec))
+        };
+        let kept = around(current).iter().position(|&kept| kept == epoch);
+        let shuffling = match kept {
+            Some(at) => self.derived.shufflings[at].get_or_init(compute).clone(),
+            None => compute(),
+        };
+        debug_assert!(shuffling.epoch() == epoch);
+        Ok(shuffling)
+    }
+
+    /// The proposer of every slot of the current epoch.
+    pub(crate) fn proposers(&self) -> Result<&[ValidatorIndex], Error> {
+        if self.derived.proposers.get().is_none() {
+            let proposers = self.compute_proposers()?;
+            let _ = self.derived.proposers.set(Arc::new(proposers));
+        }
+        let proposers = self.derived.proposers.get().expect("set above");
+        Ok(proposers)
+    }
+
+    fn compute_proposers(&self) -> Result<Vec<ValidatorIndex>, Error> {
+        let epoch = get_current_epoch(self);
+        let active = active_indices(&self.validators, epoch);
+        let epoch_seed = get_seed(self, epoch, DOMAIN_BEACON_PROPOSER);
+        let start = compute_start_slot_at_epoch(epoch, &self.spec)?;
+        (start..start.saturating_add(self.spec.SLOTS_PER_EPOCH))
+            .map(|slot| {
+                let mut preimage = [0; 40];
+                preimage[..32].copy_from_slice(epoch_seed.as_slice());
+                preimage[32..].copy_from_slice(&slot.to_le_bytes());
+                compute_proposer_index(self, &active, &hash(&preimage))
+            })
+            .collect()
+    }
+
+    /// Number and balance of the validators active in the current epoch.
+    pub(crate) fn active_totals(&self) -> Result<ActiveTotals, Error> {
+        if let Some(&totals) = self.derived.active.get() {
+            return Ok(totals);
+        }
+        let epoch = get_current_epoch(self);
+        let mut totals = ActiveTotals {
+            count: 0,
+            balance: 0,
+        };
+        for chunk in self.validators.chunks() {
+            let columns = chunk
+                .activation_epoch()
+                .iter()
+                .zip(chunk.exit_epoch())
+                .zip(chunk.effective_balance());
+            for ((&activation, &exit), &balance) in columns {
+                if activation <= epoch && epoch < exit {
+                    totals.count += 1;
+                    totals.balance = totals.balance.checked_add(balance).ok_or(Error::Overflow)?;
+                }
+            }
+        }
+        Ok(*self.derived.active.get_or_init(|| totals))
+    }
+
+    /// The end of the exit queue.
+    pub(crate) fn exit_queue(&self) -> ExitQueue {
+        *self.derived.exit_queue.get_or_init(|| {
+            let mut queue = ExitQueue { epoch: 0, churn: 0 };
+            for chunk in self.validators.chunks() {
+                for &exit in chunk.exit_epoch() {
+                    if exit == FAR_FUTURE_EPOCH || exit < queue.epoch {
+                        continue;
+                    }
+                    if exit > queue.epoch {
+                        queue = ExitQueue {
+                            epoch: exit,
+                            churn: 0,
+                        };
+                    }
+                    queue.churn += 1;
+                }
+            }
+            queue
+        })
+    }
+
+    /// The index of the validator with this key, in this state's history.
+    pub fn index_of_key(&self, key: &BLSPubkey) -> Option<ValidatorIndex> {
+        let key = PubkeyId::get(key)?;
+        let keys = &self.derived.key_index;
+        keys.get_or_init(|| KeyIndex::new(self.validators.pubkeys()))
+            .get(key)
+    }
+
+    /// Effective balance of the unslashed validators that attested to the previous and to the
+    /// current epoch's target, Gwei, without the floor of one increment.
+    pub(crate) fn target_balances(&self) -> Result<(Gwei, Gwei), Error> {
+        let current = get_current_epoch(self);
+        let previous = get_previous_epoch(self);
+        Ok((
+            self.target_balance(
+                &self.derived.previous_participation,
+                previous,
+                &self.previous_epoch_attestations,
+            )?,
+            self.target_balance(
+                &self.derived.current_participation,
+                current,
+                &self.current_epoch_attestations,
+            )?,
+        ))
+    }
+
+    fn target_balance(
+        &self,
+        kept: &OnceLock<EpochParticipation>,
+        epoch: Epoch,
+        attestations: &PendingAttestations,
+    ) -> Result<Gwei, Error> {
+        if attestations.is_empty() {
+            return Ok(0);
+        }
+        let shuffling = self.shuffling(epoch)?;
+        if kept.get().is_none() {
+            let participation = self.compute_participation(epoch, attestations, &shuffling)?;
+            let _ = kept.set(participation);
+        }
+        let participation = kept.get().expect("set above");
+        debug_assert!(participation.epoch() == epoch);
+        participation.target_balance(&shuffling, &self.validators)
+    }
+
+    fn compute_participation(
+        &self,
+        epoch: Epoch,
+        attestations: &PendingAttestations,
+        shuffling: &Shuffling,
+    ) -> Result<EpochParticipation, Error> {
+        let mut participation = EpochParticipation::new(epoch, self.spec.SLOTS_PER_EPOCH);
+        for attestation in attestations.iter() {
+            self.add_participation(&mut participation, attestation, shuffling)?;
+        }
+        Ok(participation)
+    }
+
+    fn add_participation(
+        &self,
+        participation: &mut EpochParticipation,
+        attestation: &PendingAttestation,
+        shuffling: &Shuffling,
+    ) -> Result<(), Error> {
+        let data = &attestation.data;
+        if data.target.root != get_block_root(self, participation.epoch())? {
+            return Ok(());
+        }
+        let bits = &attestation.aggregation_bits;
+        participation
+            .add(data, bits, shuffling, &self.validators)
+            .map_err(|error| match error {
+                Error::Overflow => Error::Overflow,
+                _ => Error::PendingAttestationInvalid(data.slot),
+            })
+    }
+
+    /// Keeps the participation up to date with an attestation that was just appended.
+    pub(super) fn record_participation(
+        &mut self,
+        attestation: &PendingAttestation,
+        is_current: bool,
+    ) -> Result<(), Error> {
+        let kept = match is_current {
+            true => &mut self.derived.current_participation,
+            false => &mut self.derived.previous_participation,
+        };
+        let Some(mut participation) = std::mem::take(kept).into_inner() else {
+            return Ok(());
+        };
+        let shuffling = self.shuffling(participation.epoch())?;
+        self.add_participation(&mut participation, attestation, &shuffling)?;
+        let kept = match is_current {
+            true => &mut self.derived.current_participation,
+            false => &mut self.derived.previous_participation,
+        };
+        *kept = OnceLock::from(participation);
+        Ok(())
+    }
+
+    /// Whether every kept value equals one computed afresh. Debug builds assert it after every
+    /// transition.
+    pub(crate) fn derived_is_consistent(&self) -> bool {
+        let mut fresh = self.clone();
+        fresh.derived = Derived::default();
+        let (kept, epoch) = (&self.derived, get_current_epoch(self));
+        let shufflings = around(epoch).iter().enumerate().all(|(at, &of)| {
+            let kept = kept.shufflings[at].get();
+            kept.is_none_or(|kept| fresh.shuffling(of).is_ok_and(|new| new == *kept))
+        });
+        let proposers = kept.proposers.get().is_none_or(|kept| {
+            let new = fresh.proposers();
+            new.is_ok_and(|new| new == kept.as_slice())
+        });
+        let active = kept.active.get();
+        let active = active.is_none_or(|kept| fresh.active_totals().as_ref() == Ok(kept));
+        let exits = kept.exit_queue.get();
+        let exits = exits.is_none_or(|kept| fresh.exit_queue() == *kept);
+        let balances = self.target_balances() == fresh.target_balances();
+        let keys = kept.key_index.get().is_none_or(|kept| {
+            let mut keys = self.validators.pubkeys();
+            keys.all(|key| kept.get(key) == fresh.index_of_key(key.bytes()))
+        });
+        shufflings && proposers && active && exits && balances && keys
+    }
+}

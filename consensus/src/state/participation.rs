@@ -1,0 +1,101 @@
+//! Who attested to the right target, kept up to date by every included attestation.
+//!
+//! Bits are in committee order, one vector per slot, so that a block's attestations touch one or
+//! two vectors of some 1.6 KiB (400,000 validators) and not the whole registry.
+
+use super::{Shuffling, Validators};
+use crate::containers::AttestationData;
+use crate::error::Error;
+use crate::primitives::*;
+use std::sync::{Arc, OnceLock};
+
+/// Participation in one epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct EpochParticipation {
+    epoch: Epoch,
+    /// Per slot a bit for every position of its committees.
+    slots: Vec<Arc<Vec<u64>>>,
+    /// Effective balance of the unslashed validators with a bit, Gwei; unknown after effective
+    /// balances or slashings changed.
+    target_balance: OnceLock<Gwei>,
+}
+
+impl EpochParticipation {
+    pub(super) fn new(epoch: Epoch, slots_per_epoch: u64) -> Self {
+        EpochParticipation {
+            epoch,
+            slots: vec![Arc::default(); slots_per_epoch as usize],
+            target_balance: OnceLock::from(0),
+        }
+    }
+
+    pub(super) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The sum must be made again: an effective balance or a slashed flag changed.
+    pub(super) fn forget_balance(&mut self) {
+        self.target_balance = OnceLock::new();
+    }
+
+    /// Records an attestation to the epoch's right target.
+    pub(super) fn add(
+        &mut self,
+        data: &AttestationData,
+        bits: &crate::AggregationBits,
+        shuffling: &Shuffling,
+        validators: &Validators,
+    ) -> Result<(), Error> {
+        let slot_index = data.slot % self.slots.len() as u64;
+        let slot_range = shuffling.slot_range(slot_index);
+        let attesters = shuffling.attesters(data.slot, data.index, bits)?;
+        let words = Arc::make_mut(&mut self.slots[slot_index as usize]);
+        words.resize(slot_range.len().div_ceil(64), 0);
+        let mut gained: Gwei = 0;
+        for (position, validator) in attesters {
+            let at = position - slot_range.start;
+            let mask = 1u64 << (at % 64);
+            if words[at / 64] & mask == 0 {
+                words[at / 64] |= mask;
+                gained = add_unslashed(gained, validator, validators)?;
+            }
+        }
+        if let Some(&balance) = self.target_balance.get() {
+            let balance = balance.checked_add(gained).ok_or(Error::Overflow)?;
+            self.target_balance = OnceLock::from(balance);
+        }
+        Ok(())
+    }
+
+    /// Effective balance of the unslashed validators that attested to the target, Gwei.
+    pub(super) fn target_balance(
+        &self,
+        shuffling: &Shuffling,
+        validators: &Validators,
+    ) -> Result<Gwei, Error> {
+        if let Some(&balance) = self.target_balance.get() {
+            return Ok(balance);
+        }
+        let mut balance: Gwei = 0;
+        for (slot_index, words) in self.slots.iter().enumerate() {
+            let start = shuffling.slot_range(slot_index as u64).start;
+            for (at, &word) in words.iter().enumerate() {
+                let mut word = word;
+                while word != 0 {
+                    let position = start + at * 64 + word.trailing_zeros() as usize;
+                    word &= word - 1;
+                    balance = add_unslashed(balance, shuffling.order()[position], validators)?;
+                }
+            }
+        }
+        Ok(*self.target_balance.get_or_init(|| balance))
+    }
+}
+
+fn add_unslashed(sum: Gwei, validator: u32, validators: &Validators) -> Result<Gwei, Error> {
+    let index = validator as usize;
+    match (validators.slashed(index), validators.effective_balance(index)) {
+        (Some(false), Some(balance)) => sum.checked_add(balance).ok_or(Error::Overflow),
+        _ => Ok(sum),
+    }
+}

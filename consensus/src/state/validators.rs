@@ -1,0 +1,337 @@
+//! The validator registry: columns in shared chunks, so that a scan of one field reads only it.
+
+use crate::bls::PubkeyId;
+use crate::containers::Validator;
+use crate::cow::{Chunk, CowList, Memo};
+use crate::hashing::merkleize;
+use crate::primitives::*;
+use kernels::{Node, hash_layer_into};
+use std::sync::{Arc, OnceLock};
+
+/// Validators per chunk: 128 make 5 KiB of columns, and one change hashes 900 nodes again.
+const CHUNK_DEPTH: u32 = 7;
+
+/// What never changes after a validator joined, shared by all versions of a chunk.
+#[derive(Clone, Debug, Default)]
+struct Credentials {
+    pubkeys: Vec<PubkeyId>,
+    withdrawal_credentials: Vec<Root>,
+    /// Per validator the hash of its first two leaves.
+    nodes: OnceLock<Vec<Node>>,
+}
+
+/// Up to 128 validators as columns.
+#[derive(Clone, Debug, Default)]
+pub struct ValidatorChunk {
+    credentials: Arc<Credentials>,
+    effective_balance: Vec<Gwei>,
+    slashed: Vec<bool>,
+    activation_eligibility_epoch: Vec<Epoch>,
+    activation_epoch: Vec<Epoch>,
+    exit_epoch: Vec<Epoch>,
+    withdrawable_epoch: Vec<Epoch>,
+    memo: Memo,
+}
+
+macro_rules! columns {
+    ($($(#[$doc:meta])* $name:ident, $set:ident: $type:ty;)*) => {
+        impl ValidatorChunk {
+            $($(#[$doc])*
+            pub fn $name(&self) -> &[$type] {
+                &self.$name
+            })*
+        }
+
+        impl Validators {
+            $($(#[$doc])*
+            pub fn $name(&self, index: usize) -> Option<$type> {
+                self.list.locate(index).map(|(chunk, at)| chunk.$name[at])
+            }
+
+            /// Replaces the value; false if there is no such validator.
+            pub(super) fn $set(&mut self, index: usize, value: $type) -> bool {
+                match self.list.locate_mut(index) {
+                    Some((chunk, at)) => {
+                        chunk.$name[at] = value;
+                        true
+                    }
+                    None => false,
+                }
+            })*
+        }
+    };
+}
+
+columns! {
+    /// Balance at stake, Gwei.
+    effective_balance, set_effective_balance: Gwei;
+    /// Whether the validator has been slashed.
+    slashed, set_slashed: bool;
+    /// Epoch at which activation became possible.
+    activation_eligibility_epoch, set_activation_eligibility_epoch: Epoch;
+    /// First epoch of duty.
+    activation_epoch, set_activation_epoch: Epoch;
+    /// First epoch without duty.
+    exit_epoch, set_exit_epoch: Epoch;
+    /// First epoch at which funds can leave.
+    withdrawable_epoch, set_withdrawable_epoch: Epoch;
+}
+
+impl ValidatorChunk {
+    /// Interned keys of the validators.
+    pub fn pubkeys(&self) -> &[PubkeyId] {
+        &self.credentials.pubkeys
+    }
+
+    /// Withdrawal credentials of the validators.
+    pub fn withdrawal_credentials(&self) -> &[Root] {
+        &self.credentials.withdrawal_credentials
+    }
+
+    /// Number of validators in the chunk.
+    pub fn len(&self) -> usize {
+        self.effective_balance.len()
+    }
+
+    /// Whether the chunk has no validators; a registry has no such chunk.
+    pub fn is_empty(&self) -> bool {
+        self.effective_balance.is_empty()
+    }
+
+    fn get(&self, at: usize) -> Validator {
+        Validator {
+            pubkey: *self.credentials.pubkeys[at].bytes(),
+            withdrawal_credentials: self.credentials.withdrawal_credentials[at],
+            effective_balance: self.effective_balance[at],
+            slashed: self.slashed[at],
+            activation_eligibility_epoch: self.activation_eligibility_epoch[at],
+            activation_epoch: self.activation_epoch[at],
+            exit_epoch: self.exit_epoch[at],
+            withdrawable_epoch: self.withdrawable_epoch[at],
+        }
+    }
+
+    fn push(&mut self, pubkey: PubkeyId, validator: &Validator) {
+        let credentials = Arc::make_mut(&mut self.credentials);
+        credentials.pubkeys.push(pubkey);
+        credentials
+            .withdrawal_credentials
+            .push(validator.withdrawal_credentials);
+        credentials.nodes = OnceLock::new();
+        self.effective_balance.push(validator.effective_balance);
+        self.slashed.push(validator.slashed);
+        self.activation_eligibility_epoch
+            .push(validator.activation_eligibility_epoch);
+        self.activation_epoch.push(validator.activation_epoch);
+        self.exit_epoch.push(validator.exit_epoch);
+        self.withdrawable_epoch.push(validator.withdrawable_epoch);
+        self.memo.forget();
+    }
+
+    /// Appends this chunk's validators as SSZ. `validator` is 121 bytes.
+    fn ssz_append(&self, buffer: &mut Vec<u8>) {
+        for at in 0..self.len() {
+            buffer.extend_from_slice(self.credentials.pubkeys[at].bytes().as_slice());
+            buffer.extend_from_slice(self.credentials.withdrawal_credentials[at].as_slice());
+            buffer.extend_from_slice(&self.effective_balance[at].to_le_bytes());
+            buffer.push(u8::from(self.slashed[at]));
+            buffer.extend_from_slice(&self.activation_eligibility_epoch[at].to_le_bytes());
+            buffer.extend_from_slice(&self.activation_epoch[at].to_le_bytes());
+            buffer.extend_from_slice(&self.exit_epoch[at].to_le_bytes());
+            buffer.extend_from_slice(&self.withdrawable_epoch[at].to_le_bytes());
+        }
+    }
+
+    /// The eight leaves of a validator fold as: credentials node, then the six changing fields in
+    /// three nodes; all validators of the chunk go through each layer together.
+    fn compute_root(&self, depth: u32) -> Node {
+        let count = self.len();
+        let mut fields = vec![[0u8; 32]; 6 * count];
+        for (at, leaves) in fields.chunks_exact_mut(6).enumerate() {
+            leaves[0][..8].copy_from_slice(&self.effective_balance[at].to_le_bytes());
+            leaves[1][0] = u8::from(self.slashed[at]);
+            leaves[2][..8].copy_from_slice(&self.activation_eligibility_epoch[at].to_le_bytes());
+            leaves[3][..8].copy_from_slice(&self.activation_epoch[at].to_le_bytes());
+            leaves[4][..8].copy_from_slice(&self.exit_epoch[at].to_le_bytes());
+            leaves[5][..8].copy_from_slice(&self.withdrawable_epoch[at].to_le_bytes());
+        }
+        kernels::hash_layer(&mut fields);
+        let credentials = self
+            .credentials
+            .nodes
+            .get_or_init(|| self.credentials.compute_nodes());
+        let mut nodes = Vec::with_capacity(4 * count);
+        for (credentials, fields) in credentials.iter().zip(fields.chunks_exact(3)) {
+            nodes.push(*credentials);
+            nodes.extend_from_slice(fields);
+        }
+        kernels::hash_layer(&mut nodes);
+        kernels::hash_layer(&mut nodes[..2 * count]);
+        nodes.truncate(count);
+        merkleize(nodes, depth)
+    }
+}
+
+impl Credentials {
+    fn compute_nodes(&self) -> Vec<Node> {
+        let count = self.pubkeys.len();
+        let mut leaves = vec![[0u8; 32]; 2 * count];
+        for (pair, key) in leaves.chunks_exact_mut(2).zip(&self.pubkeys) {
+            let bytes = key.bytes();
+            pair[0].copy_from_slice(&bytes[..32]);
+            pair[1][..16].copy_from_slice(&bytes[32..]);
+        }
+        let mut nodes = vec![[0u8; 32]; count];
+        hash_layer_into(&leaves, &mut nodes);
+        for ((pair, node), credentials) in leaves
+            .chunks_exact_mut(2)
+            .zip(&nodes)
+            .zip(&self.withdrawal_credentials)
+        {
+            pair[0] = *node;
+            pair[1] = credentials.0;
+        }
+        hash_layer_into(&leaves, &mut nodes);
+        nodes
+    }
+}
+
+impl Chunk for ValidatorChunk {
+    const DEPTH: u32 = CHUNK_DEPTH;
+    const CAPACITY: usize = 1 << CHUNK_DEPTH;
+
+    fn root(&self, depth: u32) -> Node {
+        self.memo.get_or(|| self.compute_root(depth))
+    }
+
+    fn forget_root(&mut self) {
+        self.memo.forget();
+    }
+}
+
+/// SSZ length of a `Validator`, bytes.
+pub(super) const VALIDATOR_SSZ_LEN: usize = 121;
+
+/// The registry, `List[Validator, VALIDATOR_REGISTRY_LIMIT]`.
+#[derive(Clone, Debug, Default)]
+pub struct Validators {
+    list: CowList<ValidatorChunk>,
+}
+
+impl Validators {
+    /// Number of validators.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The validator at `index`.
+    pub fn get(&self, index: usize) -> Option<Validator> {
+        self.list.locate(index).map(|(chunk, at)| chunk.get(at))
+    }
+
+    /// The interned key of the validator at `index`.
+    pub fn pubkey_id(&self, index: usize) -> Option<PubkeyId> {
+        self.list
+            .locate(index)
+            .map(|(chunk, at)| chunk.credentials.pubkeys[at])
+    }
+
+    /// All validators in order, by value.
+    pub fn iter(&self) -> impl Iterator<Item = Validator> {
+        self.chunks()
+            .flat_map(|chunk| (0..chunk.len()).map(|at| chunk.get(at)))
+    }
+
+    /// The columns, 128 validators at a time, in order.
+    pub fn chunks(&self) -> impl Iterator<Item = &ValidatorChunk> {
+        self.list.chunks()
+    }
+
+    /// Every key in order.
+    pub fn pubkeys(&self) -> impl Iterator<Item = PubkeyId> {
+        self.chunks()
+            .flat_map(|chunk| chunk.credentials.pubkeys.iter().copied())
+    }
+
+    pub(super) fn push(&mut self, validator: &Validator) -> PubkeyId {
+        let key = PubkeyId::intern(&validator.pubkey);
+        self.list.grow().push(key, validator);
+        key
+    }
+
+    pub(super) fn root(&self, depth: u32) -> Node {
+        self.list.root(depth)
+    }
+
+    pub(super) fn warm_root(&self, depth: u32, pool: &crate::Pool) {
+        self.list.warm_root(depth, pool);
+    }
+
+    pub(super) fn ssz_append(&self, buffer: &mut Vec<u8>) {
+        for chunk in self.chunks() {
+            chunk.ssz_append(buffer);
+        }
+    }
+
+    /// From SSZ whose length is a multiple of 121 and within the limit. `None` if a boolean is
+    /// neither 0 nor 1.
+    pub(super) fn from_ssz(bytes: &[u8]) -> Option<Validators> {
+        let keys = PubkeyId::intern_all(
+            bytes
+                .chunks_exact(VALIDATOR_SSZ_LEN)
+                .map(|one| one[..48].try_into().expect("a slice of 48 bytes")),
+        );
+        let len = keys.len();
+        let mut chunks = Vec::with_capacity(len.div_ceil(ValidatorChunk::CAPACITY));
+        for (bytes, keys) in bytes
+            .chunks(VALIDATOR_SSZ_LEN * ValidatorChunk::CAPACITY)
+            .zip(keys.chunks(ValidatorChunk::CAPACITY))
+        {
+            chunks.push(decode_chunk(bytes, keys)?);
+        }
+        Some(Validators {
+            list: CowList::from_chunks(chunks, len),
+        })
+    }
+}
+
+fn decode_chunk(bytes: &[u8], keys: &[PubkeyId]) -> Option<ValidatorChunk> {
+    let count = keys.len();
+    let mut chunk = ValidatorChunk {
+        effective_balance: Vec::with_capacity(count),
+        slashed: Vec::with_capacity(count),
+        activation_eligibility_epoch: Vec::with_capacity(count),
+        activation_epoch: Vec::with_capacity(count),
+        exit_epoch: Vec::with_capacity(count),
+        withdrawable_epoch: Vec::with_capacity(count),
+        ..ValidatorChunk::default()
+    };
+    let mut withdrawal_credentials = Vec::with_capacity(count);
+    let number = |one: &[u8], at: usize| {
+        u64::from_le_bytes(one[at..at + 8].try_into().expect("a slice of 8 bytes"))
+    };
+    for one in bytes.chunks_exact(VALIDATOR_SSZ_LEN) {
+        withdrawal_credentials.push(Root::from_slice(&one[48..80]));
+        chunk.effective_balance.push(number(one, 80));
+        chunk.slashed.push(match one[88] {
+            0 => false,
+            1 => true,
+            _ => return None,
+        });
+        chunk.activation_eligibility_epoch.push(number(one, 89));
+        chunk.activation_epoch.push(number(one, 97));
+        chunk.exit_epoch.push(number(one, 105));
+        chunk.withdrawable_epoch.push(number(one, 113));
+    }
+    chunk.credentials = Arc::new(Credentials {
+        pubkeys: keys.to_vec(),
+        withdrawal_credentials,
+        nodes: OnceLock::new(),
+    });
+    Some(chunk)
+}
