@@ -4,8 +4,8 @@
 
 use crate::hashing::{HashTreeRoot, container_root};
 use crate::primitives::*;
-use serde_utils::quoted_u64;
 use serde::{Deserialize, Serialize};
+use serde_utils::quoted_u64;
 use ssz_derive::{Decode, Encode};
 use ssz_types::typenum::{U2, U4, U16, U33, U128, U2048};
 use ssz_types::{BitList, BitVector, FixedVector, VariableList};

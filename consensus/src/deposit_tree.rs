@@ -75,12 +75,12 @@ pub struct DepositTreeSnapshot {
     /// Root of the tree.
     pub deposit_root: Root,
     /// Number of deposits.
-    #[serde(with = "ethereum_serde_utils::quoted_u64")]
+    #[serde(with = "serde_utils::quoted_u64")]
     pub deposit_count: u64,
     /// The eth1 block at which the tree was this.
     pub execution_block_hash: Hash32,
     /// Height of that block.
-    #[serde(with = "ethereum_serde_utils::quoted_u64")]
+    #[serde(with = "serde_utils::quoted_u64")]
     pub execution_block_height: u64,
 }
 

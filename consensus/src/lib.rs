@@ -6,7 +6,9 @@
 pub mod bls;
 pub mod containers;
 pub mod cow;
+pub mod deposit_tree;
 pub mod error;
+pub mod genesis;
 pub mod hashing;
 pub mod helpers;
 pub mod pool;
@@ -14,6 +16,9 @@ pub mod primitives;
 pub mod spec;
 pub mod state;
 pub mod transition;
+pub mod validator_guide;
+pub mod views;
+pub mod weak_subjectivity;
 
 pub use bls::{Bls, PubkeyId, SecretKey, SetKeys, SignatureSet, Verifier};
 pub use containers::*;

@@ -58,9 +58,7 @@ impl<'a> SignedBlockView<'a> {
 
     fn check_first_offset(&self, at: usize, expected: usize) -> Result<(), Error> {
         match self.offset(at) {
-            offset if offset < expected => {
-                Err(DecodeError::OffsetIntoFixedPortion(offset).into())
-            }
+            offset if offset < expected => Err(DecodeError::OffsetIntoFixedPortion(offset).into()),
             offset if offset > expected => {
                 Err(DecodeError::OffsetSkipsVariableBytes(offset).into())
             }

@@ -42,12 +42,9 @@ pub enum WeakSubjectivityError {
 /// # Errors
 /// [`Error::NoActiveValidators`], and [`Error::Overflow`] for balances below one Ether.
 pub fn compute_weak_subjectivity_period(state: &BeaconState) -> Result<u64, Error> {
-    let active = state.shuffling(get_current_epoch(state))?.active_count() as u64;
+    let active = state.active_totals()?.count;
     let total = get_total_active_balance(state)?;
-    let average = total
-        .checked_div(active)
-        .ok_or(Error::NoActiveValidators)?
-        / ETH_TO_GWEI;
+    let average = total.checked_div(active).ok_or(Error::NoActiveValidators)? / ETH_TO_GWEI;
     let churn = get_validator_churn_limit(state)?;
     period_for(active, average, churn, state.spec()).ok_or(Error::Overflow)
 }
@@ -63,15 +60,14 @@ pub fn period_for(active: u64, average: u64, churn: u64, spec: &Spec) -> Option<
     let safe = max * (200 + 3 * decay);
     let risk = t * (200 + 12 * decay);
     let period = if safe < risk {
-        let by_churn = n
-            .checked_mul(risk - safe)?
-            .checked_div(600 * delta * (2 * t + max))?;
-        let by_top_ups = (n * (200 + 3 * decay)).checked_div(600 * top_ups)?;
+        let churned = (600 * delta).checked_mul(2 * t + max)?;
+        let by_churn = n.checked_mul(risk - safe)?.checked_div(churned)?;
+        let by_top_ups = (n * (200 + 3 * decay)).checked_div(top_ups.checked_mul(600)?)?;
         by_churn.max(by_top_ups)
     } else {
         // Here t is at most 23/32 of max, so the difference is not negative.
-        let numerator = (3 * n * decay).checked_mul(t)?;
-        numerator.checked_div(200 * top_ups * (max - t))?
+        let missing = top_ups.checked_mul(200)?.checked_mul(max - t)?;
+        (3 * n * decay).checked_mul(t)?.checked_div(missing)?
     };
     u64::try_from(period)
         .ok()?

@@ -3,13 +3,11 @@
 use crate::Error;
 use consensus::helpers::{get_current_epoch, get_total_active_balance};
 use consensus::{BeaconState, Gwei, Spec};
-use std::sync::Arc;
 
 /// The weights of votes and of the proposer boost, from the state at a justified checkpoint.
-/// Cloning shares the numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JustifiedBalances {
-    effective_balances: Arc<[Gwei]>,
+    effective_balances: Vec<Gwei>,
     total_active_balance: Gwei,
 }
 
@@ -53,7 +51,7 @@ impl JustifiedBalances {
             });
         }
         Ok(JustifiedBalances {
-            effective_balances: effective_balances.into(),
+            effective_balances,
             total_active_balance,
         })
     }
@@ -61,11 +59,6 @@ impl JustifiedBalances {
     /// By validator index the weight of a vote, Gwei.
     pub fn effective_balances(&self) -> &[Gwei] {
         &self.effective_balances
-    }
-
-    /// The weight of the validator's vote, Gwei; 0 of a validator that joined later.
-    pub(crate) fn of(&self, index: usize) -> Gwei {
-        self.effective_balances.get(index).copied().unwrap_or(0)
     }
 
     /// The total active balance, Gwei, slashed validators included.

@@ -6,8 +6,8 @@ use consensus::helpers::{
     compute_epoch_at_slot, compute_start_slot_at_epoch, is_slashable_attestation_data,
 };
 use consensus::{
-    AttestationData, AttesterSlashing, BeaconBlock, BeaconState, Checkpoint, GENESIS_EPOCH, Root,
-    Slot, ValidatorIndex,
+    AttestationData, AttesterSlashing, BeaconBlock, BeaconState, Checkpoint, Root, Slot,
+    ValidatorIndex,
 };
 use std::collections::BTreeSet;
 
@@ -23,11 +23,12 @@ impl Store {
                 time,
             });
         }
-        self.on_tick_per_slot(time)
+        self.on_tick_per_slot(time);
+        Ok(())
     }
 
     /// `fork-choice.md#on_tick_per_slot`, for any number of slots.
-    fn on_tick_per_slot(&mut self, time: u64) -> Result<(), Error> {
+    fn on_tick_per_slot(&mut self, time: u64) {
         let previous_slot = self.get_current_slot();
         let previous_epoch = self.get_current_store_epoch();
         self.time = time;
@@ -41,9 +42,8 @@ impl Store {
             self.update_checkpoints(
                 self.unrealized_justified_checkpoint,
                 self.unrealized_finalized_checkpoint,
-            )?;
+            );
         }
-        Ok(())
     }
 
     /// The assertions of `on_block` that need no state, for a block of `slot` on `parent_root`:
@@ -94,27 +94,27 @@ impl Store {
         let is_timely = self.get_current_slot() == facts.slot && is_before_attesting_interval;
 
         self.tree.insert(facts, epoch_start, is_timely)?;
-        self.votes
-            .grow(self.tree.nodes().len(), facts.validator_count);
+        self.votes.grow_tree(self.tree.nodes().len());
+        self.votes.grow_registry(facts.validator_count);
         self.memo.forget();
         let is_first_block = self.proposer_boost_root == Root::ZERO;
         if is_timely && is_first_block {
             self.proposer_boost_root = facts.root;
         }
-        self.update_checkpoints(facts.justified_checkpoint, facts.finalized_checkpoint)?;
-        self.compute_pulled_up_tip(facts)
+        self.update_checkpoints(facts.justified_checkpoint, facts.finalized_checkpoint);
+        self.compute_pulled_up_tip(facts);
+        Ok(())
     }
 
     /// `fork-choice.md#compute_pulled_up_tip`, of the checkpoints computed with the post-state.
-    fn compute_pulled_up_tip(&mut self, facts: &BlockFacts) -> Result<(), Error> {
+    fn compute_pulled_up_tip(&mut self, facts: &BlockFacts) {
         let justified = facts.unrealized_justified_checkpoint;
         let finalized = facts.unrealized_finalized_checkpoint;
         self.update_unrealized_checkpoints(justified, finalized);
         let block_epoch = compute_epoch_at_slot(facts.slot, &self.spec);
         if block_epoch < self.get_current_store_epoch() {
-            self.update_checkpoints(justified, finalized)?;
+            self.update_checkpoints(justified, finalized);
         }
-        Ok(())
     }
 
     /// `fork-choice.md#update_checkpoints`
@@ -122,19 +122,20 @@ impl Store {
         &mut self,
         justified_checkpoint: Checkpoint,
         finalized_checkpoint: Checkpoint,
-    ) -> Result<(), Error> {
+    ) {
         if justified_checkpoint.epoch > self.justified_checkpoint.epoch {
             self.justified_checkpoint = justified_checkpoint;
             self.votes.forget_balances();
             self.memo.forget();
         }
         if finalized_checkpoint.epoch > self.finalized_checkpoint.epoch {
-            let slot = compute_start_slot_at_epoch(finalized_checkpoint.epoch, &self.spec)?;
             self.finalized_checkpoint = finalized_checkpoint;
+            // An epoch whose first slot is beyond 64 bits comes after every block.
+            let slot = compute_start_slot_at_epoch(finalized_checkpoint.epoch, &self.spec)
+                .unwrap_or(Slot::MAX);
             self.tree.set_finalized(finalized_checkpoint.root, slot);
             self.memo.forget();
         }
-        Ok(())
     }
 
     /// `fork-choice.md#update_unrealized_checkpoints`
@@ -158,7 +159,8 @@ impl Store {
     ) -> Result<(), Error> {
         let target = data.target.epoch;
         let current = self.get_current_store_epoch();
-        let previous = current.saturating_sub(1).max(GENESIS_EPOCH);
+        // Not below GENESIS_EPOCH, which is 0.
+        let previous = current.saturating_sub(1);
         if target > current {
             return Err(Error::TargetEpochInFuture { target, current });
         }

@@ -82,13 +82,16 @@ impl Store {
 
     /// `fork-choice.md#get_proposer_score`, Gwei.
     pub fn get_proposer_score(&self) -> Result<Gwei, Error> {
-        let balances = self.votes.balances().ok_or_else(|| self.missing())?;
-        let total = balances.total_active_balance();
-        calculate_committee_fraction(total, self.spec.PROPOSER_SCORE_BOOST, &self.spec)
+        self.committee_fraction(self.spec.PROPOSER_SCORE_BOOST)
     }
 
-    fn missing(&self) -> Error {
-        Error::JustifiedBalancesMissing(self.justified_checkpoint)
+    /// `calculate_committee_fraction` of the justified checkpoint's state, Gwei.
+    pub(crate) fn committee_fraction(&self, committee_percent: u64) -> Result<Gwei, Error> {
+        let total = self
+            .votes
+            .total_active_balance()
+            .ok_or(Error::JustifiedBalancesMissing(self.justified_checkpoint))?;
+        calculate_committee_fraction(total, committee_percent, &self.spec)
     }
 
     fn justified_place(&self) -> Result<usize, Error> {
@@ -113,19 +116,16 @@ impl Store {
 
     /// Sums the votes and the boost of each subtree, children before their parents.
     fn weigh(&mut self) -> Result<(), Error> {
-        let boost = match self.tree.find(self.proposer_boost_root) {
-            Some(place) => Some((place, self.get_proposer_score()?)),
-            None => None,
-        };
-        let own_weights = self.votes.own_weights().ok_or_else(|| self.missing())?;
+        let proposer_score = self.get_proposer_score()?;
+        let boosted = self.tree.find(self.proposer_boost_root);
         let scores = &mut self.memo.scores;
         scores.clear();
-        scores.extend(own_weights.iter().map(|&weight| Score {
+        scores.extend(self.votes.own_weights().iter().map(|&weight| Score {
             weight,
             ..Score::default()
         }));
-        if let Some((place, score)) = boost {
-            scores[place].weight += score;
+        if let Some(place) = boosted {
+            scores[place].weight += proposer_score;
         }
         for (place, node) in self.tree.nodes().iter().enumerate().rev() {
             if let Some(parent) = node.parent() {

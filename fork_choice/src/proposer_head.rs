@@ -1,9 +1,9 @@
 //! Whether to build on the head or to re-org it, `fork-choice.md#proposer-head-and-reorg-helpers`.
 
 use crate::time::{compute_slots_since_epoch_start, get_proposer_reorg_cutoff_ms};
-use crate::{Error, Store, calculate_committee_fraction};
+use crate::{Error, Store};
 use consensus::helpers::compute_epoch_at_slot;
-use consensus::{Gwei, Root, Slot, Spec};
+use consensus::{Root, Slot, Spec};
 
 /// `fork-choice.md#is_shuffling_stable`
 pub fn is_shuffling_stable(slot: Slot, spec: &Spec) -> Result<bool, Error> {
@@ -48,14 +48,6 @@ impl Store {
     pub fn is_parent_strong(&mut self, parent_root: Root) -> Result<bool, Error> {
         let threshold = self.committee_fraction(self.spec.REORG_PARENT_WEIGHT_THRESHOLD)?;
         Ok(self.get_weight(parent_root)? > threshold)
-    }
-
-    fn committee_fraction(&self, committee_percent: u64) -> Result<Gwei, Error> {
-        let justified = self.justified_checkpoint;
-        let balances = self.votes.balances();
-        let balances = balances.ok_or(Error::JustifiedBalancesMissing(justified))?;
-        let total = balances.total_active_balance();
-        calculate_committee_fraction(total, committee_percent, &self.spec)
     }
 
     /// `fork-choice.md#get_proposer_head`: the block that a proposer of `slot` builds on, the head

@@ -50,6 +50,9 @@ pub fn get_forkchoice_store(
             state: state_root,
         });
     }
+    if anchor_block.slot != anchor_state.slot() {
+        return Err(Error::PostStateMismatch(anchor_block.slot));
+    }
     if !anchor_block.slot.is_multiple_of(spec.SLOTS_PER_EPOCH) {
         return Err(Error::AnchorNotAtEpochStart(anchor_block.slot));
     }
@@ -82,7 +85,7 @@ pub fn get_forkchoice_store(
         votes: Votes::new(),
         memo: HeadMemo::default(),
     };
-    store.votes.grow(1, validator_count);
+    store.votes.grow_registry(validator_count);
     store.set_justified_balances(anchor, JustifiedBalances::from_state(anchor_state)?)?;
     Ok(store)
 }
@@ -202,7 +205,7 @@ impl Store {
     /// The checkpoint whose balances must be set before the next question about weights or the
     /// head: the justified one, if it changed.
     pub fn justified_balances_needed(&self) -> Option<Checkpoint> {
-        let missing = self.votes.balances().is_none();
+        let missing = self.votes.total_active_balance().is_none();
         missing.then_some(self.justified_checkpoint)
     }
 
@@ -223,7 +226,7 @@ impl Store {
         calculate_committee_fraction(total, self.spec.PROPOSER_SCORE_BOOST, &self.spec)?
             .checked_add(total)
             .ok_or(Error::Overflow)?;
-        self.votes.set_balances(balances);
+        self.votes.set_balances(&balances);
         self.memo.forget();
         Ok(())
     }

@@ -17,20 +17,23 @@ const NOT_CAST: u32 = u32::MAX;
 /// Place of a vote whose block was pruned: it weighs nothing, its epoch still counts.
 const PRUNED: u32 = u32::MAX - 1;
 
+/// What one validator last said and what it weighs, side by side: voters come in no order.
 #[derive(Clone, Copy, Debug)]
 struct Vote {
     epoch: Epoch,
+    /// Gwei; 0 of a validator that does not count.
+    weight: Gwei,
     place: u32,
     equivocating: bool,
 }
 
-/// All votes. While there are balances, `own_weights` holds for each node the balances of the
-/// votes for that very block, those of equivocating validators left out.
+/// All votes. `own_weights` holds at all times for each node the weights of the votes for that very
+/// block: a vote is moved when it comes, so that nothing is left to do for it when a head is wanted.
 #[derive(Clone, Debug)]
 pub(crate) struct Votes {
     votes: Vec<Vote>,
     own_weights: Vec<Gwei>,
-    balances: Option<JustifiedBalances>,
+    total_active_balance: Option<Gwei>,
 }
 
 impl Votes {
@@ -39,16 +42,21 @@ impl Votes {
         Votes {
             votes: Vec::new(),
             own_weights: vec![0],
-            balances: None,
+            total_active_balance: None,
         }
     }
 
-    /// Follows a tree of `nodes` nodes, all old ones in place, and registries of that many validators.
-    pub(crate) fn grow(&mut self, nodes: usize, validators: usize) {
+    /// Follows a tree that has grown to `nodes` nodes.
+    pub(crate) fn grow_tree(&mut self, nodes: usize) {
         self.own_weights.resize(nodes, 0);
+    }
+
+    /// Makes room for the validators of a registry.
+    pub(crate) fn grow_registry(&mut self, validators: usize) {
         if validators > self.votes.len() {
             let none = Vote {
                 epoch: 0,
+                weight: 0,
                 place: NOT_CAST,
                 equivocating: false,
             };
@@ -56,30 +64,36 @@ impl Votes {
         }
     }
 
-    /// By node the weight of the votes for that very block, Gwei; `None` without balances.
-    pub(crate) fn own_weights(&self) -> Option<&[Gwei]> {
-        self.balances.as_ref().map(|_| &self.own_weights[..])
+    /// By node the weight of the votes for that very block, Gwei.
+    pub(crate) fn own_weights(&self) -> &[Gwei] {
+        &self.own_weights
     }
 
-    /// The balances that the votes are weighed by.
-    pub(crate) fn balances(&self) -> Option<&JustifiedBalances> {
-        self.balances.as_ref()
+    /// Total active balance of the state that the votes are weighed by, Gwei; `None` if the weights
+    /// are out of date.
+    pub(crate) fn total_active_balance(&self) -> Option<Gwei> {
+        self.total_active_balance
     }
 
-    /// Forgets the balances: votes weigh nothing until there are new ones.
+    /// The weights are out of date from now on.
     pub(crate) fn forget_balances(&mut self) {
-        self.balances = None;
+        self.total_active_balance = None;
     }
 
-    /// Weighs all votes anew.
-    pub(crate) fn set_balances(&mut self, balances: JustifiedBalances) {
+    /// Weighs all votes anew. No sum of these balances overflows.
+    pub(crate) fn set_balances(&mut self, balances: &JustifiedBalances) {
+        let weights = balances.effective_balances();
+        self.grow_registry(weights.len());
         self.own_weights.fill(0);
-        for (vote, balance) in self.votes.iter().zip(balances.effective_balances()) {
-            if vote.place < PRUNED && !vote.equivocating {
-                self.own_weights[vote.place as usize] += balance;
+        // Votes of validators that are younger than the justified state weigh nothing.
+        let weights = weights.iter().copied().chain(std::iter::repeat(0));
+        for (vote, weight) in self.votes.iter_mut().zip(weights) {
+            vote.weight = if vote.equivocating { 0 } else { weight };
+            if vote.place < PRUNED {
+                self.own_weights[vote.place as usize] += vote.weight;
             }
         }
-        self.balances = Some(balances);
+        self.total_active_balance = Some(balances.total_active_balance());
     }
 
     /// Whether every index is of a validator of some known block.
@@ -97,19 +111,15 @@ impl Votes {
         let mut moved = false;
         let mut arrived: Gwei = 0;
         for &index in indices {
-            let index = index as usize;
-            let vote = &mut self.votes[index];
+            let vote = &mut self.votes[index as usize];
             let is_newer = vote.place == NOT_CAST || epoch > vote.epoch;
             if vote.equivocating || !is_newer {
                 continue;
             }
-            if let Some(balances) = &self.balances {
-                let balance = balances.of(index);
-                if vote.place < PRUNED {
-                    self.own_weights[vote.place as usize] -= balance;
-                }
-                arrived += balance;
+            if vote.place < PRUNED {
+                self.own_weights[vote.place as usize] -= vote.weight;
             }
+            arrived += vote.weight;
             vote.epoch = epoch;
             vote.place = place;
             moved = true;
@@ -118,20 +128,18 @@ impl Votes {
         moved
     }
 
-    /// Takes the weight from an equivocating validator's vote, now and for ever. The index has been
+    /// Takes the weight from an equivocating validator, now and for ever. The index has been
     /// checked. Says whether that is news.
     pub(crate) fn set_equivocating(&mut self, index: ValidatorIndex) -> bool {
-        let index = index as usize;
-        let vote = &mut self.votes[index];
+        let vote = &mut self.votes[index as usize];
         if vote.equivocating {
             return false;
         }
-        vote.equivocating = true;
-        if let Some(balances) = &self.balances
-            && vote.place < PRUNED
-        {
-            self.own_weights[vote.place as usize] -= balances.of(index);
+        if vote.place < PRUNED {
+            self.own_weights[vote.place as usize] -= vote.weight;
         }
+        vote.equivocating = true;
+        vote.weight = 0;
         true
     }
 

@@ -81,8 +81,12 @@ impl Bls {
         let shares = self.pool.map(&parts, |part| {
             let groups = &groups[groups.len() * part / count..groups.len() * (part + 1) / count];
             let sets = &sets[sets.len() * part / count..sets.len() * (part + 1) / count];
+            let mut product = product_of(groups);
+            if count > 1 {
+                product.commit();
+            }
             Share {
-                product: product_of(groups),
+                product,
                 signature: sum_signatures(sets),
             }
         });
@@ -186,7 +190,6 @@ fn product_of(groups: &[&[&Prepared]]) -> Product {
     for (group, key) in groups.iter().zip(p1_affines::from(&keys).as_slice()) {
         product.add_message(key, group[0].message.as_slice());
     }
-    product.commit();
     product
 }
 
@@ -251,4 +254,62 @@ fn coefficients(seed: &[u8; 32], sets: &[SignatureSet]) -> Vec<u64> {
 /// A coefficient of zero would let any signature pass.
 fn not_zero(word: u64) -> u64 {
     if word == 0 { u64::MAX } else { word }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bls::PubkeyId;
+    use crate::{BLSPubkey, BLSSignature};
+
+    fn set(byte: u8, keys: &[u8]) -> SignatureSet {
+        let ids = keys
+            .iter()
+            .map(|key| PubkeyId::intern(&BLSPubkey::repeat_byte(*key)));
+        SignatureSet {
+            signature: BLSSignature::repeat_byte(byte),
+            message: Root::repeat_byte(byte),
+            pubkeys: SetKeys::Many(ids.collect()),
+        }
+    }
+
+    #[test]
+    fn coefficients_are_never_zero() {
+        assert_ne!(not_zero(0), 0);
+        for count in [0, 1, 3, 4, 5, 1000] {
+            let coefficients = coefficients(&[1; 32], &vec![set(1, &[2]); count]);
+            assert_eq!(coefficients.len(), count);
+            assert!(coefficients.iter().all(|coefficient| *coefficient != 0));
+            let mut distinct = coefficients.clone();
+            distinct.sort_unstable();
+            distinct.dedup();
+            assert_eq!(
+                distinct.len(),
+                count,
+                "equal sets have different coefficients"
+            );
+        }
+    }
+
+    #[test]
+    fn coefficients_depend_on_the_seed_and_on_every_part_of_the_sets() {
+        let sets = [set(1, &[1, 2]), set(2, &[3])];
+        let mut variants = vec![sets.to_vec(); 6];
+        variants[1][0].signature[95] ^= 1;
+        variants[2][1].message[0] ^= 1;
+        variants[3][0] = set(1, &[1]);
+        variants[4][0] = set(1, &[2, 1]);
+        variants[5][1].pubkeys = SetKeys::Bytes(BLSPubkey::repeat_byte(3));
+        let mut seen = variants
+            .iter()
+            .map(|sets| coefficients(&[1; 32], sets))
+            .collect::<Vec<_>>();
+        seen.push(coefficients(&[2; 32], &sets));
+        assert_eq!(seen[0], coefficients(&[1; 32], &sets));
+        for (i, one) in seen.iter().enumerate() {
+            for other in &seen[..i] {
+                assert!(one.iter().zip(other).all(|(one, other)| one != other));
+            }
+        }
+    }
 }

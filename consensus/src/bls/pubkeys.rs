@@ -14,6 +14,8 @@ use crate::{BLSPubkey, Pool, Root};
 
 /// Keys in a chunk.
 const CHUNK: usize = 1 << 12;
+/// Keys that are looked up and hashed together.
+const BATCH: usize = 256;
 /// Chunks in a block, and blocks in the table: together room for 2^32 keys.
 const FAN_OUT: usize = 1 << 10;
 
@@ -46,17 +48,30 @@ impl PubkeyId {
 
     /// The ids of many keys. Fastest when they come in the order in which they were interned, as
     /// registries do: then no key is hashed.
-    pub fn intern_all<'a>(keys: impl Iterator<Item = &'a [u8; 48]>) -> Vec<PubkeyId> {
+    pub fn intern_all<'a>(mut keys: impl Iterator<Item = &'a [u8; 48]>) -> Vec<PubkeyId> {
         let mut ids = Vec::with_capacity(keys.size_hint().0);
+        let mut batch = Vec::<&[u8; 48]>::with_capacity(BATCH);
         let mut guess = PubkeyId(0);
-        for key in keys {
-            if guess.stored().is_none_or(|stored| stored.0 != *key) {
-                guess = PubkeyId::intern(&BLSPubkey::from(key));
+        loop {
+            batch.clear();
+            batch.extend(keys.by_ref().take(BATCH));
+            if batch.is_empty() {
+                return ids;
             }
-            ids.push(guess);
-            guess.0 = guess.0.saturating_add(1);
+            let known = ids.len();
+            for key in &batch {
+                if guess.stored().is_none_or(|stored| stored.0 != **key) {
+                    break;
+                }
+                ids.push(guess);
+                guess.0 = guess.0.saturating_add(1);
+            }
+            let known = ids.len() - known;
+            if known < batch.len() {
+                intern_batch(&batch[known..], &mut ids);
+                guess.0 = ids[ids.len() - 1].0.saturating_add(1);
+            }
         }
-        ids
     }
 
     /// The id of these bytes if they were interned before.
@@ -77,10 +92,7 @@ impl PubkeyId {
 
     /// `hash_tree_root` of the key.
     pub fn root(self) -> Root {
-        let bytes = self.bytes();
-        let (mut left, mut right) = (Node::default(), Node::default());
-        left.copy_from_slice(&bytes[..32]);
-        right[..16].copy_from_slice(&bytes[32..]);
+        let [left, right] = nodes(self.bytes());
         kernels::hash_pair(&left, &right).into()
     }
 
@@ -149,11 +161,34 @@ fn new_cells<T>() -> Box<[OnceLock<T>]> {
     (0..CHUNK).map(|_| OnceLock::new()).collect()
 }
 
-/// 32 bits of the key's SHA-256. Everybody can choose keys, but making many of them collide costs
-/// a search, and a deposit for each one found.
+/// Appends the ids of these keys.
+fn intern_batch(keys: &[&[u8; 48]], ids: &mut Vec<PubkeyId>) {
+    let leaves = keys.iter().flat_map(|key| nodes(key)).collect::<Vec<_>>();
+    let mut roots = vec![Node::default(); keys.len()];
+    kernels::hash_layer_into(&leaves, &mut roots);
+    let mut index = INDEX.write().expect(NO_PANIC);
+    for (key, root) in keys.iter().zip(&roots) {
+        ids.push(index.insert(tag_of(root), &BLSPubkey::from(*key)));
+    }
+}
+
+/// The two leaves of a key's hash tree.
+fn nodes(key: &[u8; 48]) -> [Node; 2] {
+    let mut nodes = [Node::default(); 2];
+    nodes[0].copy_from_slice(&key[..32]);
+    nodes[1][..16].copy_from_slice(&key[32..]);
+    nodes
+}
+
 fn tag(key: &BLSPubkey) -> u32 {
-    let digest = kernels::sha256(key.as_slice());
-    u32::from_le_bytes([digest[0], digest[1], digest[2], digest[3]])
+    let [left, right] = nodes(key);
+    tag_of(&kernels::hash_pair(&left, &right))
+}
+
+/// The table is indexed by 32 bits of a key's root. Everybody can choose keys, but making many of
+/// them collide costs a search for each.
+fn tag_of(root: &Node) -> u32 {
+    u32::from_le_bytes([root[0], root[1], root[2], root[3]])
 }
 
 /// An open-addressing hash table from key to id.

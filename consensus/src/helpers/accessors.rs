@@ -96,7 +96,7 @@ pub fn get_beacon_committee(
 /// `beacon-chain.md#get_beacon_proposer_index`
 pub fn get_beacon_proposer_index(state: &BeaconState) -> Result<ValidatorIndex, Error> {
     let at = state.slot() % state.spec().SLOTS_PER_EPOCH;
-    Ok(state.proposers()?[at as usize])
+    state.proposer(at)
 }
 
 /// `beacon-chain.md#get_total_balance`. `indices` has no index twice.
@@ -105,7 +105,7 @@ pub fn get_total_balance(state: &BeaconState, indices: &[ValidatorIndex]) -> Res
     for &index in indices {
         let balance = state.validators().effective_balance(index as usize);
         let balance = balance.ok_or(Error::UnknownValidator(index))?;
-        total = total.checked_add(balance).ok_or(Error::Overflow)?;
+        total = total.checked_add(balance).ok_or_else(Error::overflow)?;
     }
     Ok(total.max(state.spec().EFFECTIVE_BALANCE_INCREMENT))
 }

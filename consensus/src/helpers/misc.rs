@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::hashing::HashTreeRoot;
 use crate::primitives::*;
 use crate::spec::Spec;
-use crate::state::BeaconState;
+use crate::state::{ActiveSet, BeaconState};
 
 /// `beacon-chain.md#compute_shuffled_index`. `index_count` below 2^40, as the registry's limit.
 pub fn compute_shuffled_index(
@@ -49,11 +49,11 @@ pub fn compute_shuffled_index(
 /// not those of a chain, and an error ends it.
 pub fn compute_proposer_index(
     state: &BeaconState,
-    indices: &[u32],
+    indices: &ActiveSet,
     seed: &Hash32,
 ) -> Result<ValidatorIndex, Error> {
     const MAX_RANDOM_BYTE: u64 = 255;
-    let total = indices.len() as u64;
+    let total = indices.len();
     if total == 0 {
         return Err(Error::NoActiveValidators);
     }
@@ -62,7 +62,7 @@ pub fn compute_proposer_index(
     let mut source = Hash32::ZERO;
     for i in 0..draws {
         let at = compute_shuffled_index(i % total, total, seed, spec)?;
-        let candidate_index = indices[at as usize];
+        let candidate_index = indices.nth(at, state.validators())?;
         if i % 32 == 0 {
             let mut preimage = [0; 40];
             preimage[..32].copy_from_slice(seed.as_slice());
@@ -72,13 +72,13 @@ pub fn compute_proposer_index(
         let random_byte = u64::from(source[(i % 32) as usize]);
         let effective_balance = state
             .validators()
-            .effective_balance(candidate_index as usize)
-            .ok_or(Error::UnknownValidator(candidate_index.into()))?;
+            .effective_balance(candidate_index)
+            .ok_or(Error::UnknownValidator(candidate_index as u64))?;
         let drawn = effective_balance
             .checked_mul(MAX_RANDOM_BYTE)
-            .ok_or(Error::Overflow)?;
+            .ok_or_else(Error::overflow)?;
         if drawn >= spec.MAX_EFFECTIVE_BALANCE * random_byte {
-            return Ok(candidate_index.into());
+            return Ok(candidate_index as u64);
         }
     }
     Err(Error::NoEligibleProposer)
@@ -89,7 +89,7 @@ pub fn compute_proposer_index(
 pub fn compute_time_at_slot(state: &BeaconState, slot: Slot) -> Result<u64, Error> {
     slot.checked_mul(state.spec().SLOT_DURATION_MS)
         .and_then(|milliseconds| state.genesis_time().checked_add(milliseconds / 1000))
-        .ok_or(Error::Overflow)
+        .ok_or_else(Error::overflow)
 }
 
 /// `beacon-chain.md#compute_epoch_at_slot`
@@ -101,7 +101,7 @@ pub fn compute_epoch_at_slot(slot: Slot, spec: &Spec) -> Epoch {
 pub fn compute_start_slot_at_epoch(epoch: Epoch, spec: &Spec) -> Result<Slot, Error> {
     epoch
         .checked_mul(spec.SLOTS_PER_EPOCH)
-        .ok_or(Error::Overflow)
+        .ok_or_else(Error::overflow)
 }
 
 /// `beacon-chain.md#compute_activation_exit_epoch`
@@ -109,7 +109,7 @@ pub fn compute_activation_exit_epoch(epoch: Epoch, spec: &Spec) -> Result<Epoch,
     epoch
         .checked_add(1)
         .and_then(|epoch| epoch.checked_add(spec.MAX_SEED_LOOKAHEAD))
-        .ok_or(Error::Overflow)
+        .ok_or_else(Error::overflow)
 }
 
 /// `beacon-chain.md#compute_fork_data_root`

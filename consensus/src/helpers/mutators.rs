@@ -21,7 +21,7 @@ pub fn increase_balance(
     delta: Gwei,
 ) -> Result<(), Error> {
     let balance = balance(state, index)?;
-    let balance = balance.checked_add(delta).ok_or(Error::Overflow)?;
+    let balance = balance.checked_add(delta).ok_or_else(Error::overflow)?;
     state.set_balance(index as usize, balance)
 }
 
@@ -55,11 +55,13 @@ pub fn initiate_validator_exit(
         false => 0,
     };
     if exit_queue_churn >= get_validator_churn_limit(state)? {
-        exit_queue_epoch = exit_queue_epoch.checked_add(1).ok_or(Error::Overflow)?;
+        exit_queue_epoch = exit_queue_epoch
+            .checked_add(1)
+            .ok_or_else(Error::overflow)?;
     }
     let withdrawable_epoch = exit_queue_epoch
         .checked_add(spec.MIN_VALIDATOR_WITHDRAWABILITY_DELAY)
-        .ok_or(Error::Overflow)?;
+        .ok_or_else(Error::overflow)?;
     state.set_exit_epoch(at, exit_queue_epoch)?;
     state.set_withdrawable_epoch(at, withdrawable_epoch)
 }
@@ -77,14 +79,14 @@ pub fn slash_validator(
     let validator = validator.ok_or(Error::UnknownValidator(slashed_index))?;
     let spec = state.spec().clone();
     let vector = spec.EPOCHS_PER_SLASHINGS_VECTOR;
-    let withdrawable_epoch = epoch.checked_add(vector).ok_or(Error::Overflow)?;
+    let withdrawable_epoch = epoch.checked_add(vector).ok_or_else(Error::overflow)?;
     state.set_slashed(at, true)?;
     state.set_withdrawable_epoch(at, validator.withdrawable_epoch.max(withdrawable_epoch))?;
     let slashed = state.slashings().get((epoch % vector) as usize);
     let slashed = slashed.expect("the vector of slashings has the preset's length");
     let slashed = slashed
         .checked_add(validator.effective_balance)
-        .ok_or(Error::Overflow)?;
+        .ok_or_else(Error::overflow)?;
     state.set_slashing(epoch, slashed);
     let penalty = validator.effective_balance / spec.MIN_SLASHING_PENALTY_QUOTIENT;
     decrease_balance(state, slashed_index, penalty)?;

@@ -44,8 +44,8 @@ pub fn is_slashable_validator(validator: &Validator, epoch: Epoch) -> bool {
 /// `beacon-chain.md#is_slashable_attestation_data`
 pub fn is_slashable_attestation_data(data_1: &AttestationData, data_2: &AttestationData) -> bool {
     let double_vote = data_1 != data_2 && data_1.target.epoch == data_2.target.epoch;
-    let surround_vote = data_1.source.epoch < data_2.source.epoch
-        && data_2.target.epoch < data_1.target.epoch;
+    let surround_vote =
+        data_1.source.epoch < data_2.source.epoch && data_2.target.epoch < data_1.target.epoch;
     double_vote || surround_vote
 }
 

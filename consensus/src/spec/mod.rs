@@ -2,13 +2,14 @@
 
 mod table;
 mod value;
+mod yaml;
 
 pub use table::Spec;
+pub use yaml::{LoadedSpec, SpecError};
 
 /// The genesis state root of mainnet, which names the only genesis mainnet accepts.
-pub const MAINNET_GENESIS_STATE_ROOT: [u8; 32] = alloy_primitives::hex!(
-    "7e76880eb67bbdc86250aa578958e9d0675e64e714337855204fb5abaaf82c2b"
-);
+pub const MAINNET_GENESIS_STATE_ROOT: [u8; 32] =
+    alloy_primitives::hex!("7e76880eb67bbdc86250aa578958e9d0675e64e714337855204fb5abaaf82c2b");
 
 impl Spec {
     /// Slots of an eth1 voting period, which is the limit of the list of votes.

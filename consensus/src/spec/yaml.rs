@@ -56,6 +56,9 @@ pub enum SpecError {
     /// Larger than any configuration.
     #[error("the text has {0} bytes, a configuration at most {MAX_TEXT}; is it the right file?")]
     TooLong(usize),
+    /// A file that is empty, or has nothing but comments.
+    #[error("there is no 'KEY: value' line in the text; is the file complete?")]
+    Empty,
     /// Not a YAML mapping, or a key given twice, or a list where a value belongs.
     #[error("this is not a list of 'KEY: value' lines in YAML: {0}")]
     Yaml(String),
@@ -182,8 +185,12 @@ impl Document {
             non_finite_float_policy: NonFiniteFloatPolicy::AsString,
             emit_comments: false,
         };
-        serde_saphyr::from_str_with_options(text, options)
-            .map_err(|error| SpecError::Yaml(error.without_snippet().to_string()))
+        let document: Document = serde_saphyr::from_str_with_options(text, options)
+            .map_err(|error| SpecError::Yaml(error.without_snippet().to_string()))?;
+        match document.known.is_empty() && document.unknown.is_empty() {
+            true => Err(SpecError::Empty),
+            false => Ok(document),
+        }
     }
 
     fn merge(&mut self, other: Document) -> Result<(), SpecError> {
@@ -384,8 +391,9 @@ impl Spec {
         const PERCENT: RangeInclusive<u64> = 0..=10_000;
         macro_rules! within {
             ($($name:ident $range:expr;)*) => {$(
-                if !$range.contains(&self.$name) {
-                    let range = format!("from {} to {}", $range.start(), $range.end());
+                let range: RangeInclusive<u64> = $range;
+                if !range.contains(&self.$name) {
+                    let range = format!("from {} to {}", range.start(), range.end());
                     return out_of_range(stringify!($name), self.$name, range);
                 }
             )*};

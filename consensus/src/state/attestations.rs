@@ -94,4 +94,3 @@ impl FromIterator<PendingAttestation> for PendingAttestations {
         list
     }
 }
-

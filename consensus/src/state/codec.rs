@@ -21,7 +21,11 @@ fn plain_list<T: Plain + Decode>(
     if !bytes.len().is_multiple_of(size) || (exact && length as u64 != limit) {
         return Err(DecodeError::InvalidByteLength {
             len: bytes.len(),
-            expected: if exact { limit as usize * size } else { length * size },
+            expected: if exact {
+                limit as usize * size
+            } else {
+                length * size
+            },
         });
     }
     if length as u64 > limit {
@@ -180,14 +184,20 @@ impl BeaconState {
     }
 
     fn fixed_len(&self) -> usize {
-        let vectors = (2 * self.block_roots.len() + self.randao_mixes.len()) * 32
-            + self.slashings.len() * 8;
+        let vectors =
+            (2 * self.block_roots.len() + self.randao_mixes.len()) * 32 + self.slashings.len() * 8;
         let header = <BeaconBlockHeader as Encode>::ssz_fixed_len();
         let checkpoint = <Checkpoint as Encode>::ssz_fixed_len();
         let eth1_data = <Eth1Data as Encode>::ssz_fixed_len();
         let fork = <Fork as Encode>::ssz_fixed_len();
         // Three numbers, a root, six offsets, a byte of bits.
-        3 * 8 + 32 + fork + header + eth1_data + 6 * BYTES_PER_LENGTH_OFFSET + 1
+        3 * 8
+            + 32
+            + fork
+            + header
+            + eth1_data
+            + 6 * BYTES_PER_LENGTH_OFFSET
+            + 1
             + 3 * checkpoint
             + vectors
     }

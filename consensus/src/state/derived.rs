@@ -1,9 +1,10 @@
 //! What a state's fields imply, computed when first needed and kept. Every kept value is a pure
 //! function of fields; the setter of a field forgets, in the same function, what it feeds.
 
+use super::active::ActiveSet;
 use super::participation::EpochParticipation;
-use super::shuffling::{Shuffling, active_indices};
-use super::{BeaconState, PendingAttestations};
+use super::shuffling::Shuffling;
+use super::{BeaconState, PendingAttestations, Validators};
 use crate::bls::PubkeyId;
 use crate::containers::PendingAttestation;
 use crate::error::Error;
@@ -30,11 +31,27 @@ pub(crate) struct ExitQueue {
     pub churn: u64,
 }
 
+/// The proposers of an epoch, each computed when first asked for.
+#[derive(Debug)]
+struct Proposers {
+    active: ActiveSet,
+    slots: Vec<OnceLock<ValidatorIndex>>,
+}
+
+impl Proposers {
+    fn new(validators: &Validators, epoch: Epoch, slots: usize) -> Self {
+        Proposers {
+            active: ActiveSet::new(validators, epoch),
+            slots: vec![OnceLock::new(); slots],
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 pub(super) struct Derived {
     /// Of the previous, the current and the next epoch.
     shufflings: [OnceLock<Arc<Shuffling>>; 3],
-    proposers: OnceLock<Arc<Vec<ValidatorIndex>>>,
+    proposers: OnceLock<Arc<Proposers>>,
     active: OnceLock<ActiveTotals>,
     exit_queue: OnceLock<ExitQueue>,
     previous_participation: OnceLock<EpochParticipation>,
@@ -145,11 +162,7 @@ impl Derived {
 /// The epochs of the three kept shufflings. At genesis nothing is kept for a previous epoch, which
 /// equals the current one: `u64::MAX` stands for it.
 fn around(current: Epoch) -> [Epoch; 3] {
-    [
-        current.wrapping_sub(1),
-        current,
-        current.saturating_add(1),
-    ]
+    [current.wrapping_sub(1), current, current.saturating_add(1)]
 }
 
 impl BeaconState {
@@ -169,29 +182,38 @@ impl BeaconState {
         Ok(shuffling)
     }
 
-    /// The proposer of every slot of the current epoch.
-    pub(crate) fn proposers(&self) -> Result<&[ValidatorIndex], Error> {
-        if self.derived.proposers.get().is_none() {
-            let proposers = self.compute_proposers()?;
-            let _ = self.derived.proposers.set(Arc::new(proposers));
+    /// `get_beacon_proposer_index` of any slot of the current epoch, by its place in the epoch.
+    pub(crate) fn proposer(&self, slot_index: u64) -> Result<ValidatorIndex, Error> {
+        let kept = self.derived.proposers.get_or_init(|| {
+            let slots = self.spec.SLOTS_PER_EPOCH as usize;
+            Arc::new(Proposers::new(
+                &self.validators,
+                get_current_epoch(self),
+                slots,
+            ))
+        });
+        let slot = &kept.slots[slot_index as usize];
+        if let Some(&proposer) = slot.get() {
+            return Ok(proposer);
         }
-        let proposers = self.derived.proposers.get().expect("set above");
-        Ok(proposers)
+        let proposer = self.compute_proposer(slot_index, &kept.active)?;
+        Ok(*slot.get_or_init(|| proposer))
     }
 
-    fn compute_proposers(&self) -> Result<Vec<ValidatorIndex>, Error> {
+    fn compute_proposer(
+        &self,
+        slot_index: u64,
+        active: &ActiveSet,
+    ) -> Result<ValidatorIndex, Error> {
         let epoch = get_current_epoch(self);
-        let active = active_indices(&self.validators, epoch);
-        let epoch_seed = get_seed(self, epoch, DOMAIN_BEACON_PROPOSER);
-        let start = compute_start_slot_at_epoch(epoch, &self.spec)?;
-        (start..start.saturating_add(self.spec.SLOTS_PER_EPOCH))
-            .map(|slot| {
-                let mut preimage = [0; 40];
-                preimage[..32].copy_from_slice(epoch_seed.as_slice());
-                preimage[32..].copy_from_slice(&slot.to_le_bytes());
-                compute_proposer_index(self, &active, &hash(&preimage))
-            })
-            .collect()
+        let slot = compute_start_slot_at_epoch(epoch, &self.spec)?
+            .checked_add(slot_index)
+            .ok_or_else(Error::overflow)?;
+        let mut preimage = [0; 40];
+        let seed = get_seed(self, epoch, DOMAIN_BEACON_PROPOSER);
+        preimage[..32].copy_from_slice(seed.as_slice());
+        preimage[32..].copy_from_slice(&slot.to_le_bytes());
+        compute_proposer_index(self, active, &hash(&preimage))
     }
 
     /// Number and balance of the validators active in the current epoch.
@@ -213,7 +235,10 @@ impl BeaconState {
             for ((&activation, &exit), &balance) in columns {
                 if activation <= epoch && epoch < exit {
                     totals.count += 1;
-                    totals.balance = totals.balance.checked_add(balance).ok_or(Error::Overflow)?;
+                    totals.balance = totals
+                        .balance
+                        .checked_add(balance)
+                        .ok_or_else(Error::overflow)?;
                 }
             }
         }
@@ -295,6 +320,8 @@ impl BeaconState {
         shuffling: &Shuffling,
     ) -> Result<EpochParticipation, Error> {
         let mut participation = EpochParticipation::new(epoch, self.spec.SLOTS_PER_EPOCH);
+        // Bits first, their sum in one pass afterwards: aggregates overlap.
+        participation.forget_balance();
         for attestation in attestations.iter() {
             self.add_participation(&mut participation, attestation, shuffling)?;
         }
@@ -354,8 +381,11 @@ impl BeaconState {
             kept.is_none_or(|kept| fresh.shuffling(of).is_ok_and(|new| new == *kept))
         });
         let proposers = kept.proposers.get().is_none_or(|kept| {
-            let new = fresh.proposers();
-            new.is_ok_and(|new| new == kept.as_slice())
+            let mut slots = (0..).zip(&kept.slots);
+            slots.all(|(at, kept)| {
+                kept.get()
+                    .is_none_or(|kept| fresh.proposer(at) == Ok(*kept))
+            })
         });
         let active = kept.active.get();
         let active = active.is_none_or(|kept| fresh.active_totals().as_ref() == Ok(kept));

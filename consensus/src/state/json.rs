@@ -5,8 +5,8 @@ use crate::containers::*;
 use crate::error::Error;
 use crate::primitives::*;
 use crate::spec::Spec;
-use serde_utils::quoted_u64;
 use serde::{Deserialize, Serialize};
+use serde_utils::quoted_u64;
 use ssz::DecodeError;
 use std::sync::Arc;
 
@@ -109,7 +109,12 @@ impl StateJson {
         )?;
         check_length("randao_mixes", self.randao_mixes.len(), mixes, true)?;
         check_length("slashings", self.slashings.len(), slashings, true)?;
-        check_length("previous_epoch_attestations", previous.len(), pending, false)?;
+        check_length(
+            "previous_epoch_attestations",
+            previous.len(),
+            pending,
+            false,
+        )?;
         check_length("current_epoch_attestations", current.len(), pending, false)?;
         let mut validators = Validators::default();
         for validator in &self.validators {

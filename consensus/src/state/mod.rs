@@ -1,6 +1,7 @@
 //! [`BeaconState`], `beacon-chain.md#beaconstate`: copy-on-write, incrementally hashed, with the
 //! shape its [`Spec`] gives it.
 
+mod active;
 mod attestations;
 mod codec;
 mod derived;
@@ -12,6 +13,7 @@ mod root;
 mod shuffling;
 mod validators;
 
+pub use active::ActiveSet;
 pub use attestations::PendingAttestations;
 pub use historical_batch::HistoricalBatch;
 pub use json::StateJson;
@@ -308,7 +310,9 @@ impl BeaconState {
         index: usize,
         epoch: Epoch,
     ) -> Result<(), Error> {
-        let ok = self.validators.set_activation_eligibility_epoch(index, epoch);
+        let ok = self
+            .validators
+            .set_activation_eligibility_epoch(index, epoch);
         known(ok, index)
     }
 
@@ -366,8 +370,7 @@ impl BeaconState {
     /// The current epoch's attestations become the previous one's.
     pub fn rotate_pending_attestations(&mut self) {
         self.previous_epoch_attestations = std::mem::take(&mut self.current_epoch_attestations);
-        self.derived
-            .rotate_participation(self.spec.SLOTS_PER_EPOCH);
+        self.derived.rotate_participation(self.spec.SLOTS_PER_EPOCH);
     }
 
     /// Decompresses all public keys through the pool, so that signature checks find them ready.

@@ -51,17 +51,21 @@ impl EpochParticipation {
         let attesters = shuffling.attesters(data.slot, data.index, bits)?;
         let words = Arc::make_mut(&mut self.slots[slot_index as usize]);
         words.resize(slot_range.len().div_ceil(64), 0);
+        let sums = self.target_balance.get().is_some();
         let mut gained: Gwei = 0;
         for (position, validator) in attesters {
             let at = position - slot_range.start;
             let mask = 1u64 << (at % 64);
             if words[at / 64] & mask == 0 {
                 words[at / 64] |= mask;
-                gained = add_unslashed(gained, validator, validators)?;
+                if sums {
+                    let balance = validators.unslashed_balance(validator as usize);
+                    gained = gained.checked_add(balance).ok_or_else(Error::overflow)?;
+                }
             }
         }
         if let Some(&balance) = self.target_balance.get() {
-            let balance = balance.checked_add(gained).ok_or(Error::Overflow)?;
+            let balance = balance.checked_add(gained).ok_or_else(Error::overflow)?;
             self.target_balance = OnceLock::from(balance);
         }
         Ok(())
@@ -84,18 +88,13 @@ impl EpochParticipation {
                 while word != 0 {
                     let position = start + at * 64 + word.trailing_zeros() as usize;
                     word &= word - 1;
-                    balance = add_unslashed(balance, shuffling.order()[position], validators)?;
+                    let validator = shuffling.order()[position] as usize;
+                    balance = balance
+                        .checked_add(validators.unslashed_balance(validator))
+                        .ok_or_else(Error::overflow)?;
                 }
             }
         }
         Ok(*self.target_balance.get_or_init(|| balance))
-    }
-}
-
-fn add_unslashed(sum: Gwei, validator: u32, validators: &Validators) -> Result<Gwei, Error> {
-    let index = validator as usize;
-    match (validators.slashed(index), validators.effective_balance(index)) {
-        (Some(false), Some(balance)) => sum.checked_add(balance).ok_or(Error::Overflow),
-        _ => Ok(sum),
     }
 }

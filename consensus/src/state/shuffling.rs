@@ -85,42 +85,27 @@ impl Shuffling {
         slot: Slot,
         index: CommitteeIndex,
         bits: &'a crate::AggregationBits,
-    ) -> Result<impl Iterator<Item = (usize, u32)> + 'a, Error> {
-        let range =
-            self.committee_range(slot, index)
-                .ok_or(Error::CommitteeIndexOutOfRange {
-                    index,
-                    count: self.committees_per_slot,
-                })?;
+    ) -> Result<Attesters<'a>, Error> {
+        let range = self
+            .committee_range(slot, index)
+            .ok_or(Error::CommitteeIndexOutOfRange {
+                index,
+                count: self.committees_per_slot,
+            })?;
         if bits.len() != range.len() {
             return Err(Error::AggregationBitsLengthMismatch {
                 bits: bits.len(),
                 committee: range.len(),
             });
         }
-        let order = &self.order;
-        Ok(set_bits(bits.as_slice()).map(move |bit| {
-            let position = range.start + bit;
-            (position, order[position])
-        }))
-    }
-}
-
-/// Places of the set bits, lowest first.
-fn set_bits(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
-    bytes.chunks(8).enumerate().flat_map(|(at, chunk)| {
-        let mut word = [0u8; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        let mut word = u64::from_le_bytes(word);
-        std::iter::from_fn(move || {
-            if word == 0 {
-                return None;
-            }
-            let bit = word.trailing_zeros() as usize;
-            word &= word - 1;
-            Some(at * 64 + bit)
+        Ok(Attesters {
+            bytes: bits.as_slice().chunks(8),
+            word: 0,
+            next_word: range.start,
+            at: range.start,
+            order: &self.order,
         })
-    })
+    }
 }
 
 /// Indices of the validators active in `epoch`, ascending. A registry beyond 2^32 validators does
@@ -129,6 +114,13 @@ pub(crate) fn active_indices(validators: &Validators, epoch: Epoch) -> Vec<u32> 
     let mut active = Vec::with_capacity(validators.len());
     let mut index = 0u32;
     for chunk in validators.chunks() {
+        let all_active = chunk.activation_epoch().iter().all(|&at| at <= epoch)
+            && chunk.exit_epoch().iter().all(|&at| epoch < at);
+        if all_active {
+            active.extend(index..index + chunk.len() as u32);
+            index += chunk.len() as u32;
+            continue;
+        }
         for (&activation, &exit) in chunk.activation_epoch().iter().zip(chunk.exit_epoch()) {
             if activation <= epoch && epoch < exit {
                 active.push(index);
@@ -143,4 +135,31 @@ pub(crate) fn active_indices(validators: &Validators, epoch: Epoch) -> Vec<u32> 
 pub(crate) fn committees_per_slot(active: u64, spec: &Spec) -> u64 {
     (active / spec.SLOTS_PER_EPOCH / spec.TARGET_COMMITTEE_SIZE)
         .clamp(1, spec.MAX_COMMITTEES_PER_SLOT)
+}
+
+/// Positions and indices of the validators at the set bits of a committee, ascending by position.
+pub struct Attesters<'a> {
+    bytes: std::slice::Chunks<'a, u8>,
+    word: u64,
+    next_word: usize,
+    at: usize,
+    order: &'a [u32],
+}
+
+impl Iterator for Attesters<'_> {
+    type Item = (usize, u32);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.word == 0 {
+            let bytes = self.bytes.next()?;
+            let mut word = [0; 8];
+            word[..bytes.len()].copy_from_slice(bytes);
+            self.word = u64::from_le_bytes(word);
+            self.at = self.next_word;
+            self.next_word += 64;
+        }
+        let position = self.at + self.word.trailing_zeros() as usize;
+        self.word &= self.word - 1;
+        Some((position, self.order[position]))
+    }
 }

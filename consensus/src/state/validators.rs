@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 /// Validators per chunk: 128 make 5 KiB of columns, and one change hashes 900 nodes again.
 const CHUNK_DEPTH: u32 = 7;
+const CHUNK_LEN: usize = 1 << CHUNK_DEPTH;
 
 /// What never changes after a validator joined, shared by all versions of a chunk.
 #[derive(Clone, Debug, Default)]
@@ -20,17 +21,34 @@ struct Credentials {
     nodes: OnceLock<Vec<Node>>,
 }
 
-/// Up to 128 validators as columns.
-#[derive(Clone, Debug, Default)]
+/// Up to 128 validators as columns, all in one allocation.
+#[derive(Clone, Debug)]
 pub struct ValidatorChunk {
     credentials: Arc<Credentials>,
-    effective_balance: Vec<Gwei>,
-    slashed: Vec<bool>,
-    activation_eligibility_epoch: Vec<Epoch>,
-    activation_epoch: Vec<Epoch>,
-    exit_epoch: Vec<Epoch>,
-    withdrawable_epoch: Vec<Epoch>,
+    len: usize,
+    effective_balance: [Gwei; CHUNK_LEN],
+    slashed: [bool; CHUNK_LEN],
+    activation_eligibility_epoch: [Epoch; CHUNK_LEN],
+    activation_epoch: [Epoch; CHUNK_LEN],
+    exit_epoch: [Epoch; CHUNK_LEN],
+    withdrawable_epoch: [Epoch; CHUNK_LEN],
     memo: Memo,
+}
+
+impl Default for ValidatorChunk {
+    fn default() -> Self {
+        ValidatorChunk {
+            credentials: Arc::default(),
+            len: 0,
+            effective_balance: [0; CHUNK_LEN],
+            slashed: [false; CHUNK_LEN],
+            activation_eligibility_epoch: [0; CHUNK_LEN],
+            activation_epoch: [0; CHUNK_LEN],
+            exit_epoch: [0; CHUNK_LEN],
+            withdrawable_epoch: [0; CHUNK_LEN],
+            memo: Memo::default(),
+        }
+    }
 }
 
 macro_rules! columns {
@@ -38,7 +56,7 @@ macro_rules! columns {
         impl ValidatorChunk {
             $($(#[$doc])*
             pub fn $name(&self) -> &[$type] {
-                &self.$name
+                &self.$name[..self.len]
             })*
         }
 
@@ -90,12 +108,12 @@ impl ValidatorChunk {
 
     /// Number of validators in the chunk.
     pub fn len(&self) -> usize {
-        self.effective_balance.len()
+        self.len
     }
 
     /// Whether the chunk has no validators; a registry has no such chunk.
     pub fn is_empty(&self) -> bool {
-        self.effective_balance.is_empty()
+        self.len == 0
     }
 
     fn get(&self, at: usize) -> Validator {
@@ -112,33 +130,39 @@ impl ValidatorChunk {
     }
 
     fn push(&mut self, pubkey: PubkeyId, validator: &Validator) {
+        let at = self.len;
         let credentials = Arc::make_mut(&mut self.credentials);
         credentials.pubkeys.push(pubkey);
         credentials
             .withdrawal_credentials
             .push(validator.withdrawal_credentials);
         credentials.nodes = OnceLock::new();
-        self.effective_balance.push(validator.effective_balance);
-        self.slashed.push(validator.slashed);
-        self.activation_eligibility_epoch
-            .push(validator.activation_eligibility_epoch);
-        self.activation_epoch.push(validator.activation_epoch);
-        self.exit_epoch.push(validator.exit_epoch);
-        self.withdrawable_epoch.push(validator.withdrawable_epoch);
+        self.effective_balance[at] = validator.effective_balance;
+        self.slashed[at] = validator.slashed;
+        self.activation_eligibility_epoch[at] = validator.activation_eligibility_epoch;
+        self.activation_epoch[at] = validator.activation_epoch;
+        self.exit_epoch[at] = validator.exit_epoch;
+        self.withdrawable_epoch[at] = validator.withdrawable_epoch;
+        self.len += 1;
         self.memo.forget();
     }
 
     /// Appends this chunk's validators as SSZ. `validator` is 121 bytes.
     fn ssz_append(&self, buffer: &mut Vec<u8>) {
-        for at in 0..self.len() {
-            buffer.extend_from_slice(self.credentials.pubkeys[at].bytes().as_slice());
-            buffer.extend_from_slice(self.credentials.withdrawal_credentials[at].as_slice());
-            buffer.extend_from_slice(&self.effective_balance[at].to_le_bytes());
-            buffer.push(u8::from(self.slashed[at]));
-            buffer.extend_from_slice(&self.activation_eligibility_epoch[at].to_le_bytes());
-            buffer.extend_from_slice(&self.activation_epoch[at].to_le_bytes());
-            buffer.extend_from_slice(&self.exit_epoch[at].to_le_bytes());
-            buffer.extend_from_slice(&self.withdrawable_epoch[at].to_le_bytes());
+        for at in 0..self.len {
+            let mut one = [0; VALIDATOR_SSZ_LEN];
+            let mut put = |from: usize, bytes: &[u8]| {
+                one[from..from + bytes.len()].copy_from_slice(bytes);
+            };
+            put(0, self.credentials.pubkeys[at].bytes().as_slice());
+            put(48, self.credentials.withdrawal_credentials[at].as_slice());
+            put(80, &self.effective_balance[at].to_le_bytes());
+            put(88, &[u8::from(self.slashed[at])]);
+            put(89, &self.activation_eligibility_epoch[at].to_le_bytes());
+            put(97, &self.activation_epoch[at].to_le_bytes());
+            put(105, &self.exit_epoch[at].to_le_bytes());
+            put(113, &self.withdrawable_epoch[at].to_le_bytes());
+            buffer.extend_from_slice(&one);
         }
     }
 
@@ -198,7 +222,7 @@ impl Credentials {
 
 impl Chunk for ValidatorChunk {
     const DEPTH: u32 = CHUNK_DEPTH;
-    const CAPACITY: usize = 1 << CHUNK_DEPTH;
+    const CAPACITY: usize = CHUNK_LEN;
 
     fn root(&self, depth: u32) -> Node {
         self.memo.get_or(|| self.compute_root(depth))
@@ -234,6 +258,14 @@ impl Validators {
         self.list.locate(index).map(|(chunk, at)| chunk.get(at))
     }
 
+    /// Effective balance of the validator at `index` if it is not slashed, else 0, Gwei.
+    pub(super) fn unslashed_balance(&self, index: usize) -> Gwei {
+        match self.list.locate(index) {
+            Some((chunk, at)) if !chunk.slashed[at] => chunk.effective_balance[at],
+            _ => 0,
+        }
+    }
+
     /// The interned key of the validator at `index`.
     pub fn pubkey_id(&self, index: usize) -> Option<PubkeyId> {
         self.list
@@ -250,6 +282,11 @@ impl Validators {
     /// The columns, 128 validators at a time, in order.
     pub fn chunks(&self) -> impl Iterator<Item = &ValidatorChunk> {
         self.list.chunks()
+    }
+
+    /// The chunk that holds the validator at `index`.
+    pub(super) fn chunk_at(&self, index: usize) -> Option<&ValidatorChunk> {
+        self.list.locate(index).map(|(chunk, _)| chunk)
     }
 
     /// Every key in order.
@@ -287,10 +324,10 @@ impl Validators {
                 .map(|one| one[..48].try_into().expect("a slice of 48 bytes")),
         );
         let len = keys.len();
-        let mut chunks = Vec::with_capacity(len.div_ceil(ValidatorChunk::CAPACITY));
+        let mut chunks = Vec::with_capacity(len.div_ceil(CHUNK_LEN));
         for (bytes, keys) in bytes
-            .chunks(VALIDATOR_SSZ_LEN * ValidatorChunk::CAPACITY)
-            .zip(keys.chunks(ValidatorChunk::CAPACITY))
+            .chunks(VALIDATOR_SSZ_LEN * CHUNK_LEN)
+            .zip(keys.chunks(CHUNK_LEN))
         {
             chunks.push(decode_chunk(bytes, keys)?);
         }
@@ -301,32 +338,26 @@ impl Validators {
 }
 
 fn decode_chunk(bytes: &[u8], keys: &[PubkeyId]) -> Option<ValidatorChunk> {
-    let count = keys.len();
     let mut chunk = ValidatorChunk {
-        effective_balance: Vec::with_capacity(count),
-        slashed: Vec::with_capacity(count),
-        activation_eligibility_epoch: Vec::with_capacity(count),
-        activation_epoch: Vec::with_capacity(count),
-        exit_epoch: Vec::with_capacity(count),
-        withdrawable_epoch: Vec::with_capacity(count),
+        len: keys.len(),
         ..ValidatorChunk::default()
     };
-    let mut withdrawal_credentials = Vec::with_capacity(count);
+    let mut withdrawal_credentials = Vec::with_capacity(keys.len());
     let number = |one: &[u8], at: usize| {
         u64::from_le_bytes(one[at..at + 8].try_into().expect("a slice of 8 bytes"))
     };
-    for one in bytes.chunks_exact(VALIDATOR_SSZ_LEN) {
+    for (at, one) in bytes.chunks_exact(VALIDATOR_SSZ_LEN).enumerate() {
         withdrawal_credentials.push(Root::from_slice(&one[48..80]));
-        chunk.effective_balance.push(number(one, 80));
-        chunk.slashed.push(match one[88] {
+        chunk.effective_balance[at] = number(one, 80);
+        chunk.slashed[at] = match one[88] {
             0 => false,
             1 => true,
             _ => return None,
-        });
-        chunk.activation_eligibility_epoch.push(number(one, 89));
-        chunk.activation_epoch.push(number(one, 97));
-        chunk.exit_epoch.push(number(one, 105));
-        chunk.withdrawable_epoch.push(number(one, 113));
+        };
+        chunk.activation_eligibility_epoch[at] = number(one, 89);
+        chunk.activation_epoch[at] = number(one, 97);
+        chunk.exit_epoch[at] = number(one, 105);
+        chunk.withdrawable_epoch[at] = number(one, 113);
     }
     chunk.credentials = Arc::new(Credentials {
         pubkeys: keys.to_vec(),

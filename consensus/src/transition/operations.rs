@@ -166,13 +166,13 @@ fn check_attestation_data(state: &BeaconState, data: &AttestationData) -> Result
     let (slot, state_slot) = (data.slot, state.slot());
     let earliest = slot
         .checked_add(spec.MIN_ATTESTATION_INCLUSION_DELAY)
-        .ok_or(Error::Overflow)?;
+        .ok_or_else(Error::overflow)?;
     if earliest > state_slot {
         return Err(Error::AttestationTooEarly { slot, state_slot });
     }
     let latest = slot
         .checked_add(spec.SLOTS_PER_EPOCH)
-        .ok_or(Error::Overflow)?;
+        .ok_or_else(Error::overflow)?;
     if state_slot > latest {
         return Err(Error::AttestationTooOld { slot, state_slot });
     }
@@ -181,12 +181,12 @@ fn check_attestation_data(state: &BeaconState, data: &AttestationData) -> Result
 
 fn check_aggregation_bits(shuffling: &Shuffling, attestation: &Attestation) -> Result<(), Error> {
     let data = &attestation.data;
-    let committee = shuffling
-        .committee_range(data.slot, data.index)
-        .ok_or(Error::CommitteeIndexOutOfRange {
+    let committee = shuffling.committee_range(data.slot, data.index).ok_or(
+        Error::CommitteeIndexOutOfRange {
             index: data.index,
             count: shuffling.committees_per_slot(),
-        })?;
+        },
+    )?;
     let (bits, committee) = (attestation.aggregation_bits.len(), committee.len());
     match bits == committee {
         true => Ok(()),
@@ -280,7 +280,7 @@ pub fn process_deposit(
     if !proven {
         return Err(Error::DepositProofInvalid(index));
     }
-    state.set_eth1_deposit_index(index.checked_add(1).ok_or(Error::Overflow)?);
+    state.set_eth1_deposit_index(index.checked_add(1).ok_or_else(Error::overflow)?);
     apply_deposit(state, &deposit.data, signatures)
 }
 
@@ -309,7 +309,7 @@ pub fn process_voluntary_exit(
     let earliest = validator
         .activation_epoch
         .checked_add(state.spec().SHARD_COMMITTEE_PERIOD)
-        .ok_or(Error::Overflow)?;
+        .ok_or_else(Error::overflow)?;
     if current < earliest {
         return Err(Error::ExitTooYoung(index));
     }

@@ -40,7 +40,8 @@ pub(crate) fn roots(vectors: &Path, cache: &Path) -> Result<Vec<PathBuf>> {
 /// The entries of a folder, sorted.
 pub(crate) fn read_folder(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut entries = Vec::new();
-    let listing = fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
+    let listing =
+        fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
     for entry in listing {
         entries.push(entry?.path());
     }
@@ -53,7 +54,8 @@ fn checksums(vectors: &Path) -> Result<Option<BTreeMap<String, String>>> {
     if !path.is_file() {
         return Ok(None);
     }
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text =
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut sums = BTreeMap::new();
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         let (sum, name) = line
@@ -156,7 +158,10 @@ fn extract(stream: impl Read, folder: &Path, limit: u64) -> Result<()> {
             fs::create_dir_all(&target)?;
         } else if kind.is_file() {
             total = total.saturating_add(entry.size());
-            ensure!(total <= limit, "the archive unpacks to more than {limit} bytes");
+            ensure!(
+                total <= limit,
+                "the archive unpacks to more than {limit} bytes"
+            );
             if let Some(parent) = target.parent() {
                 fs::create_dir_all(parent)?;
             }
@@ -204,15 +209,27 @@ mod tests {
     fn entries_that_leave_the_folder_are_refused() {
         let folder = tempfile::tempdir().expect("temporary folder");
         for path in ["../evil", "/evil", "a/../../evil"] {
-            let error = extract(&tar_of(path, tar::EntryType::Regular)[..], folder.path(), 100)
-                .expect_err("refused");
+            let error = extract(
+                &tar_of(path, tar::EntryType::Regular)[..],
+                folder.path(),
+                100,
+            )
+            .expect_err("refused");
             assert!(error.to_string().contains("leaves the folder"), "{error}");
         }
-        let error = extract(&tar_of("link", tar::EntryType::Symlink)[..], folder.path(), 100)
-            .expect_err("refused");
+        let error = extract(
+            &tar_of("link", tar::EntryType::Symlink)[..],
+            folder.path(),
+            100,
+        )
+        .expect_err("refused");
         assert!(error.to_string().contains("neither a file nor a folder"));
-        let error = extract(&tar_of("big", tar::EntryType::Regular)[..], folder.path(), 2)
-            .expect_err("refused");
+        let error = extract(
+            &tar_of("big", tar::EntryType::Regular)[..],
+            folder.path(),
+            2,
+        )
+        .expect_err("refused");
         assert!(error.to_string().contains("more than 2 bytes"));
     }
 
@@ -232,8 +249,11 @@ mod tests {
         roots(&vectors, &cache).expect("is there");
         assert_eq!(fs::read(found[1].join("tests/a")).expect("there"), b"kept");
 
-        fs::write(vectors.join("SHA256SUMS"), format!("{}  pack.tar.zst\n", "0".repeat(64)))
-            .expect("written");
+        fs::write(
+            vectors.join("SHA256SUMS"),
+            format!("{}  pack.tar.zst\n", "0".repeat(64)),
+        )
+        .expect("written");
         let error = format!("{:#}", roots(&vectors, &cache).expect_err("refused"));
         assert!(error.contains("SHA256SUMS has 0000"), "{error}");
         fs::write(vectors.join("SHA256SUMS"), "").expect("written");

@@ -97,6 +97,12 @@ impl<'a> Case<'a> {
         &self.files
     }
 
+    /// The files that have not been opened yet.
+    pub(crate) fn unopened(&self) -> Vec<String> {
+        let opened = self.opened.borrow();
+        self.files.difference(&opened).cloned().collect()
+    }
+
     /// The bytes of a file.
     pub(crate) fn read(&self, file: &str) -> Result<Vec<u8>> {
         if !self.has(file) {
@@ -110,7 +116,8 @@ impl<'a> Case<'a> {
     pub(crate) fn ssz(&self, name: &str) -> Result<Vec<u8>> {
         let file = format!("{name}.ssz_snappy");
         let packed = self.read(&file)?;
-        let length = snap::raw::decompress_len(&packed).with_context(|| format!("{file} is damaged"))?;
+        let length =
+            snap::raw::decompress_len(&packed).with_context(|| format!("{file} is damaged"))?;
         if length > MAX_FILE {
             bail!("{file} unpacks to {length} bytes, more than {MAX_FILE}");
         }
@@ -133,7 +140,8 @@ impl<'a> Case<'a> {
 
     /// The YAML document in `file`.
     pub(crate) fn yaml(&self, file: &str) -> Result<Value> {
-        let text = String::from_utf8(self.read(file)?).with_context(|| format!("{file} is not text"))?;
+        let text =
+            String::from_utf8(self.read(file)?).with_context(|| format!("{file} is not text"))?;
         Value::parse(&text).with_context(|| file.to_owned())
     }
 
@@ -219,7 +227,11 @@ impl<'a> Case<'a> {
     /// Checks that bytes agree.
     pub(crate) fn check_bytes(&self, what: &str, actual: &[u8], expected: &[u8]) {
         self.check(actual == expected, || {
-            let at = actual.iter().zip(expected).take_while(|(a, b)| a == b).count();
+            let at = actual
+                .iter()
+                .zip(expected)
+                .take_while(|(a, b)| a == b)
+                .count();
             format!(
                 "{what}: {} bytes, expected {}, first difference at byte {at}",
                 actual.len(),
@@ -242,6 +254,7 @@ impl<'a> Case<'a> {
 
     /// Ends the case: all checks and all files count.
     pub(crate) fn finish(self, result: Result<()>) -> Outcome {
+        let unopened = self.unopened();
         let mut messages = self.messages.into_inner();
         let (checks, mismatches) = (self.checks.get(), self.mismatches.get());
         let mut broken = false;
@@ -249,11 +262,9 @@ impl<'a> Case<'a> {
             broken = true;
             messages.push(format!("{error:#}"));
         }
-        let opened = self.opened.into_inner();
-        let unread: Vec<_> = self.files.difference(&opened).map(String::as_str).collect();
-        if !unread.is_empty() {
+        if !unopened.is_empty() {
             broken = true;
-            messages.push(format!("files that nobody opened: {}", unread.join(", ")));
+            messages.push(format!("files that nobody opened: {}", unopened.join(", ")));
         }
         if checks == 0 {
             broken = true;

@@ -69,10 +69,7 @@ fn default_cache() -> PathBuf {
 /// Runs the vectors and reports to `out`; the last line is `N passed, M failed`. Whatever keeps
 /// vectors from running (no such folder, a damaged archive, an unknown runner) counts as failed.
 pub fn run(options: &Options, out: &mut dyn Write) -> Summary {
-    let mut summary = Summary {
-        sabotaged: options.sabotage,
-        ..Summary::default()
-    };
+    let mut summary = Summary::new(options.sabotage);
     if let Err(error) = run_all(options, &mut summary) {
         summary.problems.push(format!("{error:#}"));
     }
@@ -124,7 +121,9 @@ fn run_all(options: &Options, summary: &mut Summary) -> anyhow::Result<()> {
     }
     if let Some(expected) = manifest::read(&options.vectors)? {
         let found = summary.found_counts();
-        summary.problems.extend(manifest::differences(&expected, &found));
+        summary
+            .problems
+            .extend(manifest::differences(&expected, &found));
     }
     let wanted = |located: &&Located| match &options.filter {
         Some(text) => located.name.contains(text),
@@ -139,7 +138,9 @@ fn run_all(options: &Options, summary: &mut Summary) -> anyhow::Result<()> {
         }
     }
     if chosen.is_empty() && !tree.cases.is_empty() {
-        summary.problems.push("no case has a name with the filter's text that is run".into());
+        summary
+            .problems
+            .push("no case has a name with the filter's text that is run".into());
     }
     let setup = Setup::new(options.sabotage);
     for (located, outcome) in run_cases(&setup, &chosen, options.threads) {
@@ -159,7 +160,8 @@ fn run_cases<'t>(
     std::thread::scope(|scope| {
         for _ in 0..threads.max(1) {
             scope.spawn(|| {
-                while let Some((located, handler)) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                while let Some((located, handler)) = cases.get(next.fetch_add(1, Ordering::Relaxed))
+                {
                     let outcome = run_case(setup, located, *handler);
                     outcomes
                         .lock()
@@ -169,7 +171,9 @@ fn run_cases<'t>(
             });
         }
     });
-    let mut outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut outcomes = outcomes
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
     outcomes.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
     outcomes
 }

@@ -12,8 +12,8 @@ pub(crate) fn read(folder: &Path) -> Result<Option<BTreeMap<Group, usize>>> {
     if !path.is_file() {
         return Ok(None);
     }
-    let text = fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}", path.display()))?;
+    let text =
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     parse(&text)
         .with_context(|| format!("{} is damaged: fetch it anew", path.display()))
         .map(Some)
@@ -83,8 +83,9 @@ mod tests {
 
     #[test]
     fn missing_and_additional_cases_are_named() {
-        let expected = parse("preset,runner,handler,cases,files,bytes\nminimal,a,h,2,,\nminimal,b,h,1,3,9\n")
-            .expect("valid");
+        let expected =
+            parse("preset,runner,handler,cases,files,bytes\nminimal,a,h,2,,\nminimal,b,h,1,3,9\n")
+                .expect("valid");
         let mut found = expected.clone();
         assert!(differences(&expected, &found).is_empty());
         found.insert(group("chains"), 5);

@@ -23,7 +23,6 @@ pub struct GroupTotal {
 pub struct Summary {
     /// Cases that passed.
     pub passed: usize,
-    /// Cases that failed, and problems.
     failed_cases: usize,
     /// Names of the failed cases with the reasons, in the order of their names. Not of sabotaged
     /// cases, which are meant to fail.
@@ -46,6 +45,13 @@ pub struct Summary {
 }
 
 impl Summary {
+    pub(crate) fn new(sabotaged: bool) -> Summary {
+        Summary {
+            sabotaged,
+            ..Summary::default()
+        }
+    }
+
     /// Cases that failed, and problems.
     pub fn failed(&self) -> usize {
         self.failed_cases + self.problems.len()
@@ -154,10 +160,5 @@ impl Summary {
 }
 
 fn group_name(group: &Group) -> String {
-    format!(
-        "{}/{}/{}",
-        group.config.name(),
-        group.runner,
-        group.handler
-    )
+    format!("{}/{}/{}", group.config.name(), group.runner, group.handler)
 }

@@ -67,7 +67,10 @@ pub(crate) fn discover(roots: &[PathBuf]) -> Result<Tree> {
     let mut tree = Tree::default();
     for root in roots {
         let tests = root.join("tests");
-        let mut official = vec![(tests.clone(), "tests"), (root.join("compliance"), "compliance")];
+        let mut official = vec![
+            (tests.clone(), "tests"),
+            (root.join("compliance"), "compliance"),
+        ];
         if !tests.is_dir() {
             official.push((root.clone(), "tests"));
         }

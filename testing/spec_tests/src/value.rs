@@ -124,9 +124,10 @@ impl Value {
     /// Exactly `N` bytes of a `0x` string, as any type made of them.
     pub(crate) fn fixed<const N: usize, T: From<[u8; N]>>(&self) -> Result<T> {
         let bytes = self.bytes()?;
-        let array: [u8; N] = bytes.as_slice().try_into().map_err(|_| {
-            anyhow!("expected {N} bytes, found {}", bytes.len())
-        })?;
+        let array: [u8; N] = bytes
+            .as_slice()
+            .try_into()
+            .map_err(|_| anyhow!("expected {N} bytes, found {}", bytes.len()))?;
         Ok(T::from(array))
     }
 
@@ -272,7 +273,8 @@ mod tests {
 
     #[test]
     fn large_numbers_and_quotes_keep_their_text() {
-        let text = "a: 340282366920938463463374607431768211455\nb: ['0x01', true, null]\nc: {d: ''}\n";
+        let text =
+            "a: 340282366920938463463374607431768211455\nb: ['0x01', true, null]\nc: {d: ''}\n";
         let value = Value::parse(text).expect("valid");
         assert_eq!(
             value.field("a").and_then(Value::text).expect("scalar"),

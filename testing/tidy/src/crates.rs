@@ -203,7 +203,7 @@ fn cargo(root: &Path, arguments: &[&str]) -> io::Result<String> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(program)
         .args(arguments)
-        .args(["--offline", "--locked"])
+        .arg("--locked")
         .current_dir(root)
         .output()?;
     if !output.status.success() {

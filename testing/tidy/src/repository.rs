@@ -11,12 +11,14 @@ use crate::source::{Layers, Production};
 /// Folders that are not the project's text.
 const SKIPPED: [&str; 2] = [".git", "target"];
 
-/// The repository's root folder.
+/// The repository's root folder. Cargo names this crate's folder when it runs the tests; the one
+/// known when they were compiled may be that of another copy with the same target folder.
 pub fn root() -> PathBuf {
-    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    match crate_folder.ancestors().nth(2) {
+    let folder = env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    match folder.ancestors().nth(2) {
         Some(root) => root.to_path_buf(),
-        None => crate_folder.to_path_buf(),
+        None => folder,
     }
 }
 
@@ -27,6 +29,15 @@ pub struct TextFile {
     pub path: String,
     /// What it holds.
     pub text: String,
+}
+
+impl TextFile {
+    /// Whether its name ends with a dot and `extension`.
+    pub fn has_extension(&self, extension: &str) -> bool {
+        Path::new(&self.path)
+            .extension()
+            .is_some_and(|found| found == extension)
+    }
 }
 
 /// All files below `root` that are UTF-8, in the order of their paths.
@@ -84,7 +95,7 @@ pub fn rust_files(files: &[TextFile]) -> Vec<RustFile> {
     let mut test_modules = BTreeSet::new();
     let mut rust: Vec<RustFile> = files
         .iter()
-        .filter(|file| file.path.ends_with(".rs"))
+        .filter(|file| file.has_extension("rs"))
         .map(|file| {
             let layers = Layers::of(&file.text);
             let production = Production::of(&layers.code);

@@ -242,8 +242,7 @@ fn braces_end(code: &[u8], open: usize) -> usize {
 
 /// The line of a byte offset, counted from 1.
 pub fn line_of(text: &str, at: usize) -> usize {
-    let before = &text.as_bytes()[..at.min(text.len())];
-    1 + before.iter().filter(|&&byte| byte == b'\n').count()
+    1 + text[..at.min(text.len())].matches('\n').count()
 }
 
 #[cfg(test)]
@@ -252,10 +251,10 @@ mod tests {
 
     #[test]
     fn strings_chars_and_comments_are_not_code() {
-        let text = r###"let a = "{ // no"; // }
+        let text = r##"let a = "{ // no"; // }
 let b = '{'; let c = '\''; let d = b'}'; /* { /* nested } */ { */
 let e = r#"raw " { "#; let f: &'static str = br"\"; fn g<'a>(x: &'a u8) {}
-let h = 'é'; let r#fn = for_r; let i = "\"{";"###;
+let h = 'é'; let r#fn = for_r; let i = "\"{";"##;
         let layers = Layers::of(text);
         assert_eq!(layers.code.len(), text.len());
         assert_eq!(layers.code.matches('{').count(), 1);

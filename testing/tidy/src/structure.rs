@@ -28,8 +28,12 @@ pub fn inline_module_docs(path: &str, code: &str, comments: &str) -> Vec<Finding
             let after_name = code[at..].find(name)? + at + name.len();
             let inside = code[after_name..].trim_start().strip_prefix('{')?;
             let open = code.len() - inside.len();
-            let line_end = |from: usize| code[from..].find('\n').map_or(code.len(), |n| from + n);
-            let first_inside = comments[open..line_end(line_end(open) + 1)].trim();
+            let first_inside = comments[open..]
+                .lines()
+                .map(str::trim)
+                .take(2)
+                .find(|line| !line.is_empty());
+            let documented_inside = first_inside.is_some_and(|line| line.starts_with("//!"));
             let above = comments[..line_start(code, at)]
                 .lines()
                 .rev()
@@ -38,7 +42,7 @@ pub fn inline_module_docs(path: &str, code: &str, comments: &str) -> Vec<Finding
                     comment.trim().starts_with("///") || code.trim().starts_with("#[")
                 })
                 .any(|(comment, _)| comment.trim().starts_with("///"));
-            (!above && !first_inside.starts_with("//!")).then(|| {
+            (!above && !documented_inside).then(|| {
                 Finding::at(
                     path,
                     line_of(code, at),

@@ -9,7 +9,7 @@ pub fn forbidden_words(path: &str, code: &str, words: &[&str], why: &str) -> Vec
         .iter()
         .flat_map(|word| {
             words_at(code, word)
-                .map(|at| Finding::at(path, line_of(code, at), format!("`{word}`: {why}")))
+                .map(move |at| Finding::at(path, line_of(code, at), format!("`{word}`: {why}")))
         })
         .collect()
 }
@@ -19,8 +19,9 @@ pub fn forbidden_text(path: &str, text: &str, pieces: &[&str], why: &str) -> Vec
     pieces
         .iter()
         .flat_map(|piece| {
-            text.match_indices(piece)
-                .map(|(at, _)| Finding::at(path, line_of(text, at), format!("`{piece}`: {why}")))
+            text.match_indices(piece).map(move |(at, _)| {
+                Finding::at(path, line_of(text, at), format!("`{piece}`: {why}"))
+            })
         })
         .collect()
 }

@@ -69,8 +69,10 @@ fn weigh_justification_and_finalization(
     let old_previous_justified = state.previous_justified_checkpoint();
     let old_current_justified = state.current_justified_checkpoint();
     let supermajority = |balance: Gwei| -> Result<bool, Error> {
-        let balance = balance.checked_mul(3).ok_or(Error::Overflow)?;
-        let total = total_active_balance.checked_mul(2).ok_or(Error::Overflow)?;
+        let balance = balance.checked_mul(3).ok_or_else(Error::overflow)?;
+        let total = total_active_balance
+            .checked_mul(2)
+            .ok_or_else(Error::overflow)?;
         Ok(balance >= total)
     };
     let checkpoint = |epoch: Epoch| -> Result<Checkpoint, Error> {
@@ -114,9 +116,7 @@ fn weigh_justification_and_finalization(
     }
     let mut new_bits = JustificationBits::default();
     for (at, bit) in bits.into_iter().enumerate() {
-        new_bits
-            .set(at, bit)
-            .expect("both have four bits");
+        new_bits.set(at, bit).expect("both have four bits");
     }
     Ok(Justification {
         bits: new_bits,

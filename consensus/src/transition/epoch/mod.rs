@@ -8,7 +8,9 @@ mod resets;
 mod rewards;
 
 pub use justification::{process_justification_and_finalization, unrealized_checkpoints};
-pub use registry::{process_effective_balance_updates, process_registry_updates, process_slashings};
+pub use registry::{
+    process_effective_balance_updates, process_registry_updates, process_slashings,
+};
 pub use resets::*;
 pub use rewards::{
     AttestationDeltas, Deltas, attestation_deltas, get_finality_delay, is_in_inactivity_leak,

@@ -22,7 +22,7 @@ struct RegistryScan {
 pub fn process_registry_updates(state: &mut BeaconState) -> Result<(), Error> {
     let epoch = get_current_epoch(state);
     let mut scan = scan_registry(state, epoch);
-    let eligibility_epoch = epoch.checked_add(1).ok_or(Error::Overflow)?;
+    let eligibility_epoch = epoch.checked_add(1).ok_or_else(Error::overflow)?;
     for index in scan.newly_eligible {
         state.set_activation_eligibility_epoch(index, eligibility_epoch)?;
         if is_eligible_for_activation(state, eligibility_epoch, FAR_FUTURE_EPOCH) {
@@ -76,10 +76,10 @@ pub fn process_slashings(state: &mut BeaconState) -> Result<(), Error> {
         .iter()
         .try_fold(0u64, |sum, amount| sum.checked_add(amount))
         .and_then(|sum| sum.checked_mul(spec.PROPORTIONAL_SLASHING_MULTIPLIER))
-        .ok_or(Error::Overflow)?;
+        .ok_or_else(Error::overflow)?;
     let adjusted_total_slashing_balance = slashed_sum.min(total_balance);
     let half_vector = spec.EPOCHS_PER_SLASHINGS_VECTOR / 2;
-    let halfway = epoch.checked_add(half_vector).ok_or(Error::Overflow)?;
+    let halfway = epoch.checked_add(half_vector).ok_or_else(Error::overflow)?;
     let mut penalties = Vec::new();
     let mut first = 0;
     for chunk in state.validators().chunks() {
@@ -90,10 +90,10 @@ pub fn process_slashings(state: &mut BeaconState) -> Result<(), Error> {
             let increment = spec.EFFECTIVE_BALANCE_INCREMENT;
             let penalty_numerator = (chunk.effective_balance()[at] / increment)
                 .checked_mul(adjusted_total_slashing_balance)
-                .ok_or(Error::Overflow)?;
+                .ok_or_else(Error::overflow)?;
             let penalty = (penalty_numerator / total_balance)
                 .checked_mul(increment)
-                .ok_or(Error::Overflow)?;
+                .ok_or_else(Error::overflow)?;
             penalties.push((first + at, penalty));
         }
         first += chunk.len();
@@ -132,8 +132,8 @@ fn effective_balance_updates(state: &BeaconState) -> Result<Vec<(usize, Gwei)>, 
             let lower = balance.checked_add(downward_threshold);
             let upper = effective_balance.checked_add(upward_threshold);
             // The second sum is made only if the first comparison fails, as in the specification.
-            if lower.ok_or(Error::Overflow)? < effective_balance
-                || upper.ok_or(Error::Overflow)? < balance
+            if lower.ok_or_else(Error::overflow)? < effective_balance
+                || upper.ok_or_else(Error::overflow)? < balance
             {
                 let rounded = balance - balance % spec.EFFECTIVE_BALANCE_INCREMENT;
                 updates.push((first + at, rounded.min(spec.MAX_EFFECTIVE_BALANCE)));

@@ -8,7 +8,7 @@ use crate::state::BeaconState;
 fn next_epoch(state: &BeaconState) -> Result<Epoch, Error> {
     get_current_epoch(state)
         .checked_add(1)
-        .ok_or(Error::Overflow)
+        .ok_or_else(Error::overflow)
 }
 
 /// `beacon-chain.md#eth1-data-votes-updates`

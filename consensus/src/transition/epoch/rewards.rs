@@ -37,7 +37,7 @@ pub struct AttestationDeltas {
 pub fn get_finality_delay(state: &BeaconState) -> Result<u64, Error> {
     get_previous_epoch(state)
         .checked_sub(state.finalized_checkpoint().epoch)
-        .ok_or(Error::Overflow)
+        .ok_or_else(Error::overflow)
 }
 
 /// `beacon-chain.md#helpers`'s `is_in_inactivity_leak`.
@@ -54,6 +54,8 @@ struct Context {
     total_increments: u64,
     /// Of the unslashed attesters to source, target and head.
     attesting_increments: [u64; 3],
+    /// What the proposers of the attestations earn by including them, Gwei, by validator index.
+    proposer_rewards: BTreeMap<usize, Gwei>,
     finality_delay: u64,
     leak: bool,
 }
@@ -82,29 +84,86 @@ struct ValidatorDeltas {
 impl Context {
     fn new(state: &BeaconState) -> Result<Context, Error> {
         let spec = state.spec().clone();
-        let attesters = Attesters::of_previous_epoch(state)?;
         let total_balance = get_total_active_balance(state)?;
         let increment = spec.EFFECTIVE_BALANCE_INCREMENT;
-        let attesting_balances = attesting_balances(state, &attesters)?;
-        Ok(Context {
-            attesters,
+        let mut context = Context {
+            attesters: Attesters::of_previous_epoch(state)?,
             previous_epoch: get_previous_epoch(state),
             square_root: integer_squareroot(total_balance),
             total_increments: total_balance / increment,
-            attesting_increments: attesting_balances
-                .map(|balance| balance.max(increment) / increment),
+            attesting_increments: [0; 3],
+            proposer_rewards: BTreeMap::new(),
             finality_delay: get_finality_delay(state)?,
             leak: is_in_inactivity_leak(state)?,
             spec,
-        })
+        };
+        let (attesting_balances, inclusions) = context.sum_attesters(state)?;
+        context.attesting_increments =
+            attesting_balances.map(|balance| balance.max(increment) / increment);
+        context.proposer_rewards = context.proposer_rewards(state, &inclusions)?;
+        Ok(context)
+    }
+
+    /// `get_base_reward` for an effective balance, Gwei.
+    fn base_reward(&self, effective_balance: Gwei) -> Result<Gwei, Error> {
+        let scaled = effective_balance.checked_mul(self.spec.BASE_REWARD_FACTOR);
+        Ok(scaled.ok_or_else(Error::overflow)? / self.square_root / BASE_REWARDS_PER_EPOCH)
+    }
+
+    /// Over the unslashed attesters: effective balance of those to source, target and head, Gwei;
+    /// and by attestation the proposer's rewards for those it was the earliest to include.
+    fn sum_attesters(&self, state: &BeaconState) -> Result<([Gwei; 3], Vec<Gwei>), Error> {
+        let mut balances: [Gwei; 3] = [0; 3];
+        let mut inclusions = vec![0; self.attesters.inclusions.len()];
+        let mut attesters = self.attesters.flags.iter().zip(&self.attesters.earliest);
+        let mut last = (0, 0);
+        for chunk in state.validators().chunks() {
+            let columns = chunk.effective_balance().iter().zip(chunk.slashed());
+            for ((&effective_balance, &slashed), (&flags, &earliest)) in
+                columns.zip(attesters.by_ref())
+            {
+                if slashed || flags == 0 {
+                    continue;
+                }
+                if effective_balance != last.0 {
+                    let base_reward = self.base_reward(effective_balance)?;
+                    let reward = base_reward / self.spec.PROPOSER_REWARD_QUOTIENT;
+                    last = (effective_balance, reward);
+                }
+                add(&mut inclusions[earliest as usize - 1], last.1)?;
+                for (balance, flag) in balances.iter_mut().zip([SOURCE, TARGET, HEAD]) {
+                    if flags & flag != 0 {
+                        add(balance, effective_balance)?;
+                    }
+                }
+            }
+        }
+        Ok((balances, inclusions))
+    }
+
+    /// The rewards for inclusion by proposer instead of by attestation.
+    fn proposer_rewards(
+        &self,
+        state: &BeaconState,
+        inclusions: &[Gwei],
+    ) -> Result<BTreeMap<usize, Gwei>, Error> {
+        let mut rewards = BTreeMap::new();
+        for (&reward, &(_, proposer)) in inclusions.iter().zip(&self.attesters.inclusions) {
+            if reward == 0 {
+                continue;
+            }
+            if proposer >= state.validators().len() as u64 {
+                return Err(Error::UnknownValidator(proposer));
+            }
+            add(rewards.entry(proposer as usize).or_default(), reward)?;
+        }
+        Ok(rewards)
     }
 
     /// `get_base_reward`, `get_proposer_reward` and what follows from them.
     fn rates(&self, effective_balance: Gwei) -> Result<Rates, Error> {
-        let times = |a: Gwei, b: u64| a.checked_mul(b).ok_or(Error::Overflow);
-        let base_reward = times(effective_balance, self.spec.BASE_REWARD_FACTOR)?
-            / self.square_root
-            / BASE_REWARDS_PER_EPOCH;
+        let times = |a: Gwei, b: u64| a.checked_mul(b).ok_or_else(Error::overflow);
+        let base_reward = self.base_reward(effective_balance)?;
         let proposer_reward = base_reward / self.spec.PROPOSER_REWARD_QUOTIENT;
         let mut rates = Rates {
             effective_balance,
@@ -117,7 +176,7 @@ impl Context {
             // Full participation is compensated in full: the leak takes it all back.
             rates.leak_penalty = times(base_reward, BASE_REWARDS_PER_EPOCH)?
                 .checked_sub(proposer_reward)
-                .ok_or(Error::Overflow)?;
+                .ok_or_else(Error::overflow)?;
             rates.leak_target_penalty = times(effective_balance, self.finality_delay)?
                 / self.spec.INACTIVITY_PENALTY_QUOTIENT;
         } else {
@@ -133,7 +192,13 @@ impl Context {
     }
 
     /// `flags` of a validator that is not slashed, or 0.
-    fn deltas(&self, rates: &Rates, eligible: bool, flags: u8, delay: Option<Slot>) -> ValidatorDeltas {
+    fn deltas(
+        &self,
+        rates: &Rates,
+        eligible: bool,
+        flags: u8,
+        delay: Option<Slot>,
+    ) -> ValidatorDeltas {
         let mut deltas = ValidatorDeltas {
             components: [(0, 0); 3],
             inclusion_delay: 0,
@@ -165,7 +230,7 @@ impl Context {
     fn for_each(
         &self,
         state: &BeaconState,
-        mut each: impl FnMut(usize, &Rates, &ValidatorDeltas) -> Result<(), Error>,
+        mut each: impl FnMut(usize, &ValidatorDeltas) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut rates = self.rates(0)?;
         let mut index = 0;
@@ -187,10 +252,10 @@ impl Context {
                     }
                     let delay = match flags {
                         0 => None,
-                        _ => Some(self.inclusion(index)?.0),
+                        _ => Some(self.inclusion_delay(index)?),
                     };
                     let deltas = self.deltas(&rates, eligible, flags, delay);
-                    each(index, &rates, &deltas)?;
+                    each(index, &deltas)?;
                 }
                 index += 1;
             }
@@ -198,68 +263,21 @@ impl Context {
         Ok(())
     }
 
-    /// Delay and proposer of the earliest inclusion of an attesting validator.
-    fn inclusion(&self, index: usize) -> Result<(Slot, ValidatorIndex), Error> {
+    /// Delay of the earliest inclusion of an attesting validator, slots.
+    fn inclusion_delay(&self, index: usize) -> Result<Slot, Error> {
         let number = self.attesters.earliest[index] as usize - 1;
-        let (delay, proposer) = self.attesters.inclusions[number];
-        match delay {
+        match self.attesters.inclusions[number].0 {
             // The specification divides by it.
             0 => Err(Error::Overflow),
-            _ => Ok((delay, proposer)),
+            delay => Ok(delay),
         }
-    }
-
-    /// What the proposers of the previous epoch's attestations earn by including them, Gwei.
-    fn proposer_rewards(&self, state: &BeaconState) -> Result<BTreeMap<usize, Gwei>, Error> {
-        let mut by_attestation = vec![0u64; self.attesters.inclusions.len()];
-        self.for_each(state, |index, rates, deltas| {
-            let attested = deltas.inclusion_delay != 0 || self.attested(state, index);
-            if attested {
-                let number = self.attesters.earliest[index] as usize - 1;
-                let sum = by_attestation[number].checked_add(rates.proposer_reward);
-                by_attestation[number] = sum.ok_or(Error::Overflow)?;
-            }
-            Ok(())
-        })?;
-        let mut rewards = BTreeMap::new();
-        for (&reward, &(_, proposer)) in by_attestation.iter().zip(&self.attesters.inclusions) {
-            if reward == 0 {
-                continue;
-            }
-            if proposer >= state.validators().len() as u64 {
-                return Err(Error::UnknownValidator(proposer));
-            }
-            let sum: &mut Gwei = rewards.entry(proposer as usize).or_default();
-            *sum = sum.checked_add(reward).ok_or(Error::Overflow)?;
-        }
-        Ok(rewards)
-    }
-
-    fn attested(&self, state: &BeaconState, index: usize) -> bool {
-        self.attesters.earliest[index] != 0 && state.validators().slashed(index) == Some(false)
     }
 }
 
-/// Effective balance of the unslashed attesters to source, target and head, Gwei.
-fn attesting_balances(state: &BeaconState, attesters: &Attesters) -> Result<[Gwei; 3], Error> {
-    let mut balances = [0u64; 3];
-    let mut flags = attesters.flags.iter();
-    for chunk in state.validators().chunks() {
-        let columns = chunk.effective_balance().iter().zip(chunk.slashed());
-        for ((&effective_balance, &slashed), &flags) in columns.zip(flags.by_ref()) {
-            if slashed {
-                continue;
-            }
-            for (balance, flag) in balances.iter_mut().zip([SOURCE, TARGET, HEAD]) {
-                if flags & flag != 0 {
-                    *balance = balance
-                        .checked_add(effective_balance)
-                        .ok_or(Error::Overflow)?;
-                }
-            }
-        }
-    }
-    Ok(balances)
+/// Adds to a sum of Gwei.
+fn add(sum: &mut Gwei, amount: Gwei) -> Result<(), Error> {
+    *sum = sum.checked_add(amount).ok_or_else(Error::overflow)?;
+    Ok(())
 }
 
 /// `beacon-chain.md#get_attestation_deltas` by component, before they are added up.
@@ -276,7 +294,7 @@ pub fn attestation_deltas(state: &BeaconState) -> Result<AttestationDeltas, Erro
         inclusion_delay: zeros(),
         inactivity_penalty: zeros(),
     };
-    context.for_each(state, |index, _, deltas| {
+    context.for_each(state, |index, deltas| {
         let components = [&mut all.source, &mut all.target, &mut all.head];
         for (to, (reward, penalty)) in components.into_iter().zip(deltas.components) {
             to.rewards[index] = reward;
@@ -286,9 +304,8 @@ pub fn attestation_deltas(state: &BeaconState) -> Result<AttestationDeltas, Erro
         all.inactivity_penalty.penalties[index] = deltas.inactivity;
         Ok(())
     })?;
-    for (index, reward) in context.proposer_rewards(state)? {
-        let sum = &mut all.inclusion_delay.rewards[index];
-        *sum = sum.checked_add(reward).ok_or(Error::Overflow)?;
+    for (&index, &reward) in &context.proposer_rewards {
+        add(&mut all.inclusion_delay.rewards[index], reward)?;
     }
     Ok(all)
 }
@@ -302,15 +319,19 @@ pub fn process_rewards_and_penalties(state: &mut BeaconState) -> Result<(), Erro
     if state.balances().len() < state.validators().len() {
         return Err(Error::MissingBalance(state.balances().len() as u64));
     }
-    let mut proposers = context.proposer_rewards(state)?.into_iter().peekable();
+    let mut proposers = context
+        .proposer_rewards
+        .iter()
+        .map(|(&at, &reward)| (at, reward))
+        .peekable();
     let mut balances: Vec<Gwei> = state.balances().iter().collect();
     let mut settle = |index: usize, reward: Gwei, penalty: Gwei| {
         let balance = &mut balances[index];
-        let sum = balance.checked_add(reward).ok_or(Error::Overflow)?;
+        let sum = balance.checked_add(reward).ok_or_else(Error::overflow)?;
         *balance = sum.saturating_sub(penalty);
         Ok(())
     };
-    context.for_each(state, |index, _, deltas| {
+    context.for_each(state, |index, deltas| {
         let mut reward = deltas.inclusion_delay;
         let mut penalty = deltas.inactivity;
         for (component_reward, component_penalty) in deltas.components {
@@ -320,7 +341,7 @@ pub fn process_rewards_and_penalties(state: &mut BeaconState) -> Result<(), Erro
         // Proposers that earn nothing else are settled on the way.
         while let Some((proposer, extra)) = proposers.next_if(|&(at, _)| at <= index) {
             if proposer == index {
-                reward = reward.checked_add(extra).ok_or(Error::Overflow)?;
+                add(&mut reward, extra)?;
             } else {
                 settle(proposer, extra, 0)?;
             }

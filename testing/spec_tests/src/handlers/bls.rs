@@ -50,7 +50,11 @@ pub(crate) fn sign(case: &Case) -> Result<()> {
     let (input, output) = data(case)?;
     let key = SecretKey::from_bytes(&input.field("privkey")?.fixed()?);
     let message = input.field("message")?.bytes()?;
-    check_signature(case, key.ok().map(|key| sign_message(&key, &message)), &output);
+    check_signature(
+        case,
+        key.ok().map(|key| sign_message(&key, &message)),
+        &output,
+    );
     Ok(())
 }
 
@@ -61,7 +65,10 @@ pub(crate) fn verify(case: &Case) -> Result<()> {
     let signature: BLSSignature = input.field("signature")?.fixed()?;
     let answer = verify_bytes(&pubkey, message.as_slice(), &signature);
     check_truth(case, "verify", answer, &output)?;
-    for pubkeys in [SetKeys::Bytes(pubkey), SetKeys::One(PubkeyId::intern(&pubkey))] {
+    for pubkeys in [
+        SetKeys::Bytes(pubkey),
+        SetKeys::One(PubkeyId::intern(&pubkey)),
+    ] {
         let set = SignatureSet {
             signature,
             message,
@@ -84,8 +91,11 @@ pub(crate) fn aggregate_verify(case: &Case) -> Result<()> {
     let pubkeys: Vec<BLSPubkey> = list(input.field("pubkeys")?)?;
     let messages: Vec<Root> = list(input.field("messages")?)?;
     let messages: Vec<&[u8]> = messages.iter().map(|message| message.as_slice()).collect();
-    let signature = input.field("signature")?.fixed()?;
-    let answer = aggregate_verify_bytes(&pubkeys, &messages, &signature);
+    // One case has a signature of eight bytes, which the type of a signature rules out.
+    let signature = input.field("signature")?.bytes()?;
+    let signature = BLSSignature::try_from(signature.as_slice());
+    let answer =
+        signature.is_ok_and(|signature| aggregate_verify_bytes(&pubkeys, &messages, &signature));
     check_truth(case, "aggregate_verify", answer, &output)
 }
 

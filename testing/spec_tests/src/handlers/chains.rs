@@ -34,16 +34,26 @@ pub(crate) fn replay(case: &Case) -> Result<()> {
                 ("genesis_time", Value::scalar(state.genesis_time())),
                 ("state_root", Value::scalar(state.hash_tree_root())),
                 ("block_root", Value::scalar(genesis_block)),
-                ("genesis_validators_root", Value::scalar(state.genesis_validators_root())),
+                (
+                    "genesis_validators_root",
+                    Value::scalar(state.genesis_validators_root()),
+                ),
             ]),
         ),
     ];
 
     let (mut blocks, mut head, mut skipped) = (Vec::new(), genesis_block, Vec::new());
-    for file in case.files().iter().filter(|file| file.starts_with("blocks/")) {
+    for file in case
+        .files()
+        .iter()
+        .filter(|file| file.starts_with("blocks/"))
+    {
         let block = SignedBeaconBlock::from_ssz_bytes(&case.read(file)?)
             .map_err(|error| anyhow!("{file} does not decode: {error:?}"))?;
-        ensure!(file.ends_with(&format!("{:06}.ssz", block.message.slot)), "{file} is of another slot");
+        ensure!(
+            file.ends_with(&format!("{:06}.ssz", block.message.slot)),
+            "{file} is of another slot"
+        );
         skipped.extend((state.slot() + 1..block.message.slot).map(Value::scalar));
         let mut signatures = Signatures::new(SignatureMode::Bulk, &case.setup.bls);
         head = state_transition(&mut state, &block, &mut signatures, true)
@@ -55,7 +65,11 @@ pub(crate) fn replay(case: &Case) -> Result<()> {
     facts.push(("skipped_slots", Value::List(skipped)));
     facts.push(("final", final_facts(&state, head)));
 
-    case.check_value("chain.yaml", &Value::map(facts), &case.expected(&without_notes(&told)?));
+    case.check_value(
+        "chain.yaml",
+        &Value::map(facts),
+        &case.expected(&without_notes(&told)?),
+    );
     let post = case.expected_bytes(case.read("final_state.ssz")?);
     case.check_bytes("final_state.ssz", &state.as_ssz_bytes(), &post);
     Ok(())
@@ -81,8 +95,14 @@ fn block_facts(state: &BeaconState, block: &SignedBeaconBlock, block_root: Root)
         ("parent_root", Value::scalar(message.parent_root)),
         ("state_root", Value::scalar(state.hash_tree_root())),
         ("attestations", Value::scalar(body.attestations.len())),
-        ("attester_slashings", Value::scalar(body.attester_slashings.len())),
-        ("proposer_slashings", Value::scalar(body.proposer_slashings.len())),
+        (
+            "attester_slashings",
+            Value::scalar(body.attester_slashings.len()),
+        ),
+        (
+            "proposer_slashings",
+            Value::scalar(body.proposer_slashings.len()),
+        ),
         ("deposits", Value::scalar(body.deposits.len())),
         ("current_justified_epoch", Value::scalar(justified.epoch)),
         ("current_justified_root", Value::scalar(justified.root)),
@@ -99,9 +119,18 @@ fn final_facts(state: &BeaconState, head: Root) -> Value {
         ("state_root", Value::scalar(state.hash_tree_root())),
         ("head_block_root", Value::scalar(head)),
         ("validators", Value::scalar(state.validators().len())),
-        ("slashed", Value::List(slashed.map(|(index, _)| Value::scalar(index)).collect())),
-        ("justified_epoch", Value::scalar(state.current_justified_checkpoint().epoch)),
-        ("finalized_epoch", Value::scalar(state.finalized_checkpoint().epoch)),
+        (
+            "slashed",
+            Value::List(slashed.map(|(index, _)| Value::scalar(index)).collect()),
+        ),
+        (
+            "justified_epoch",
+            Value::scalar(state.current_justified_checkpoint().epoch),
+        ),
+        (
+            "finalized_epoch",
+            Value::scalar(state.finalized_checkpoint().epoch),
+        ),
     ])
 }
 

@@ -21,7 +21,11 @@ pub(crate) fn initialization(case: &Case) -> Result<()> {
         verifier,
     )
     .map_err(|error| anyhow!("{error}"))?;
-    case.check_bytes("state", &check_cold_root(&state)?, &case.expected_ssz("state")?);
+    case.check_bytes(
+        "state",
+        &check_cold_root(&state)?,
+        &case.expected_ssz("state")?,
+    );
     Ok(())
 }
 

@@ -16,7 +16,9 @@ fn operation<T: ssz::Decode>(
     process: impl Fn(&mut BeaconState, &T, &mut Signatures) -> Result<(), Error>,
 ) -> Result<()> {
     let operation: T = case.decode(name)?;
-    run_signed(case, |state, signatures| process(state, &operation, signatures))
+    run_signed(case, |state, signatures| {
+        process(state, &operation, signatures)
+    })
 }
 
 pub(crate) fn attestation(case: &Case) -> Result<()> {

@@ -13,7 +13,11 @@ pub(crate) fn core(case: &Case) -> Result<()> {
     let count = data.field("count")?.number()?;
     let mapping = case.expected(data.field("mapping")?);
     let length = case.expected(data.field("count")?);
-    case.check_value("count", &Value::Scalar(mapping.items()?.len().to_string()), &length);
+    case.check_value(
+        "count",
+        &Value::Scalar(mapping.items()?.len().to_string()),
+        &length,
+    );
 
     let mut one_by_one = Vec::new();
     for index in 0..count {

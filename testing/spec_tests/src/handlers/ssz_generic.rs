@@ -16,7 +16,7 @@ use ssz_types::{BitList, BitVector, FixedVector, VariableList};
 use std::marker::PhantomData;
 
 /// A type of the test cases: SSZ, and the form it has in `value.yaml`.
-trait Tested: Decode + Encode + HashTreeRoot {
+trait Tested: Decode + Encode + HashTreeRoot + 'static {
     fn to_value(&self) -> Value;
     fn from_value(value: &Value) -> Result<Self>;
 }
@@ -34,12 +34,19 @@ fn run<T: Tested>(case: &Case) -> Result<()> {
         "valid" => {
             let decoded = decoded.map_err(|error| anyhow!("does not decode: {error:?}"))?;
             let expected = case.expected_bytes(bytes);
-            case.check_bytes("decoded and encoded again", &decoded.as_ssz_bytes(), &expected);
+            case.check_bytes(
+                "decoded and encoded again",
+                &decoded.as_ssz_bytes(),
+                &expected,
+            );
             let value = case.yaml("value.yaml")?;
             case.check_value("value", &decoded.to_value(), &case.expected(&value));
             let parsed = T::from_value(&value).context("value.yaml")?;
             case.check_bytes("value.yaml encoded", &parsed.as_ssz_bytes(), &expected);
-            let root = Value::Map(vec![("root".into(), Value::scalar(decoded.hash_tree_root()))]);
+            let root = Value::Map(vec![(
+                "root".into(),
+                Value::scalar(decoded.hash_tree_root()),
+            )]);
             case.check_value("meta", &root, &case.expected_yaml("meta.yaml")?);
             Ok(())
         }
@@ -195,10 +202,14 @@ impl Tested for ByteList256 {
     }
 }
 
+/// The vectors write the names of fields large.
+fn field_name(field: &str) -> String {
+    field.to_ascii_uppercase()
+}
+
 macro_rules! container {
-    ($name:ident { $($field:ident: $type:ty,)* }) => {
+    ($name:ident { $($field:ident: $type:ty),* $(,)? }) => {
         #[derive(Clone, Debug, Encode, Decode)]
-        #[allow(non_snake_case, reason = "the fields have the names of the vectors")]
         struct $name { $($field: $type,)* }
 
         impl HashTreeRoot for $name {
@@ -209,35 +220,39 @@ macro_rules! container {
 
         impl Tested for $name {
             fn to_value(&self) -> Value {
-                Value::Map(vec![$((stringify!($field).into(), self.$field.to_value()),)*])
+                Value::map([$((field_name(stringify!($field)).as_str(), self.$field.to_value()),)*])
             }
 
             fn from_value(value: &Value) -> Result<Self> {
-                Ok($name { $($field: Tested::from_value(value.field(stringify!($field))?)?,)* })
+                Ok($name { $($field: Tested::from_value(value.field(&field_name(stringify!($field)))?)?,)* })
             }
         }
     };
 }
 
-container!(SingleFieldTestStruct { A: u8, });
-container!(SmallTestStruct { A: u16, B: u16, });
-container!(FixedTestStruct { A: u8, B: u64, C: u32, });
-container!(VarTestStruct { A: u16, B: VariableList<u16, U1024>, C: u8, });
+container!(SingleFieldTestStruct { a: u8 });
+container!(SmallTestStruct { a: u16, b: u16 });
+container!(FixedTestStruct {
+    a: u8,
+    b: u64,
+    c: u32,
+});
+container!(VarTestStruct { a: u16, b: VariableList<u16, U1024>, c: u8, });
 container!(ComplexTestStruct {
-    A: u16,
-    B: VariableList<u16, U128>,
-    C: u8,
-    D: ByteList256,
-    E: VarTestStruct,
-    F: FixedVector<FixedTestStruct, U4>,
-    G: FixedVector<VarTestStruct, U2>,
+    a: u16,
+    b: VariableList<u16, U128>,
+    c: u8,
+    d: ByteList256,
+    e: VarTestStruct,
+    f: FixedVector<FixedTestStruct, U4>,
+    g: FixedVector<VarTestStruct, U2>,
 });
 container!(BitsStruct {
-    A: BitList<U5>,
-    B: BitVector<U2>,
-    C: BitVector<U1>,
-    D: BitList<U6>,
-    E: BitVector<U8>,
+    a: BitList<U5>,
+    b: BitVector<U2>,
+    c: BitVector<U1>,
+    d: BitList<U6>,
+    e: BitVector<U8>,
 });
 
 /// A family of types that differ in their length.

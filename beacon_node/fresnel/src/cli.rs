@@ -1,0 +1,225 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "{}\nsha256: {}",
+        env!("CARGO_PKG_VERSION"),
+        kernels::implementation()
+    )
+});
+
+/// An Ethereum phase-0 beacon node.
+#[derive(Parser)]
+#[command(name = "fresnel", version = VERSION.as_str(), arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Verify a chain of blocks from genesis on, with fork choice
+    Replay(Replay),
+    /// Run the consensus specification's test vectors
+    SpecTest(SpecTest),
+    /// Tools around states and blocks
+    #[command(subcommand)]
+    Debug(Debug),
+}
+
+/// Which network's rules apply.
+#[derive(Args, Clone, Debug)]
+#[group(required = true, multiple = false)]
+pub(crate) struct NetworkArgs {
+    /// A built-in network: mainnet or minimal
+    #[arg(long, value_name = "NAME")]
+    pub(crate) network: Option<String>,
+    /// A folder with a network's config.yaml
+    #[arg(long, value_name = "DIR")]
+    pub(crate) network_dir: Option<PathBuf>,
+}
+
+/// Which network's rules apply; mainnet's where it hardly matters.
+#[derive(Args, Clone, Debug)]
+#[group(multiple = false)]
+pub(crate) struct OptionalNetworkArgs {
+    /// A built-in network: mainnet (the default) or minimal
+    #[arg(long, value_name = "NAME")]
+    pub(crate) network: Option<String>,
+    /// A folder with a network's config.yaml
+    #[arg(long, value_name = "DIR")]
+    pub(crate) network_dir: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Replay {
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// The genesis state: .ssz or .json, plain, gzipped or zipped
+    #[arg(long, value_name = "FILE")]
+    pub(crate) genesis_state: PathBuf,
+    /// Blocks: .ssz or .json files, folders of .ssz files, e2store or era files, files of
+    /// length-prefixed blocks; all of them may be gzipped
+    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
+    pub(crate) blocks: Vec<PathBuf>,
+    /// Do not verify signatures
+    #[arg(long)]
+    pub(crate) no_signatures: bool,
+    /// Leave out blocks after this slot
+    #[arg(long, value_name = "SLOT")]
+    pub(crate) until: Option<u64>,
+    /// Write the state after the head block to this file (.ssz or .json)
+    #[arg(long, value_name = "OUT")]
+    pub(crate) post: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct SpecTest {
+    /// A tree of vectors, a folder with `tests/` in it, or a folder of .tar.zst archives
+    #[arg(long, value_name = "DIR")]
+    pub(crate) vectors: PathBuf,
+    /// Run only the cases with this text in their path
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// Falsify every expected output: every case must then fail
+    #[arg(long)]
+    pub(crate) sabotage: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Debug {
+    /// Apply blocks to a state, without fork choice
+    Transition(Transition),
+    /// Advance a state over slots without blocks
+    SkipSlots(SkipSlots),
+    /// Print a container or state as JSON
+    Pretty(Typed),
+    /// Print the hash tree root of a container or state
+    Root(Typed),
+    /// Print the preset and configuration in effect
+    Config(NetworkArgs),
+    /// Make a chain with well-known keys and real signatures
+    MakeChain(MakeChain),
+}
+
+#[derive(Args)]
+pub(crate) struct Transition {
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// The state to start from (.ssz or .json)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pre: PathBuf,
+    /// The blocks, in order, in any form that replay reads
+    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
+    pub(crate) blocks: Vec<PathBuf>,
+    /// Write the state after the last block to this file (.ssz or .json)
+    #[arg(long, value_name = "OUT")]
+    pub(crate) post: Option<PathBuf>,
+    /// Do not verify signatures
+    #[arg(long)]
+    pub(crate) no_signatures: bool,
+    /// Do not compare the blocks' state roots
+    #[arg(long)]
+    pub(crate) no_state_roots: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct SkipSlots {
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// The state to start from (.ssz or .json)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pre: PathBuf,
+    #[command(flatten)]
+    pub(crate) target: SkipTarget,
+    /// Write the advanced state to this file (.ssz or .json)
+    #[arg(long, value_name = "OUT")]
+    pub(crate) post: Option<PathBuf>,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct SkipTarget {
+    /// Advance by so many slots
+    #[arg(long, value_name = "N")]
+    pub(crate) slots: Option<u64>,
+    /// Advance to this slot
+    #[arg(long, value_name = "SLOT")]
+    pub(crate) to_slot: Option<u64>,
+}
+
+#[derive(Args)]
+pub(crate) struct Typed {
+    #[command(flatten)]
+    pub(crate) network: OptionalNetworkArgs,
+    /// The specification's name of the type, for example BeaconState or SignedBeaconBlock
+    #[arg(long = "type", value_name = "T")]
+    pub(crate) type_name: String,
+    /// The file: .ssz or .json, plain, gzipped or zipped
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct MakeChain {
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// The folder to make, with genesis.ssz, config.yaml, the blocks and chain.json
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Validators at genesis
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub(crate) validators: u64,
+    /// Slots of the chain
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub(crate) slots: u64,
+    /// Decides every random choice: the same seed makes the same bytes
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Percent of the slots without a block
+    #[arg(long, value_name = "P", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..=99))]
+    pub(crate) skip_percent: u8,
+    /// Percent of the validators that attest
+    #[arg(long, value_name = "P", default_value_t = 100, value_parser = clap::value_parser!(u8).range(..=100))]
+    pub(crate) participation: u8,
+    /// Deposits after genesis, some of them top-ups or with bad signatures
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) deposits: u64,
+    /// Voluntary exits (built-in networks: SHARD_COMMITTEE_PERIOD becomes 2)
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) exits: u64,
+    /// Slashings, of proposers and attesters in turn
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) slashings: u64,
+    /// Side branches, one to three blocks long
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) forks: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent_and_help_fits_a_screen() {
+        fn check(mut command: clap::Command) {
+            let lines = command.render_help().to_string().lines().count();
+            assert!(lines <= 40, "{}: {lines} lines", command.get_name());
+            command.get_subcommands().cloned().for_each(check);
+        }
+        Cli::command().debug_assert();
+        check(Cli::command());
+    }
+
+    #[test]
+    fn the_version_names_the_hash_implementation() {
+        let version = Cli::command().render_version();
+        assert!(version.contains("\nsha256: "), "{version}");
+        assert!(version.contains(kernels::implementation()));
+    }
+}

@@ -1,0 +1,15 @@
+//! `fresnel spec-test`
+
+use crate::cli::SpecTest;
+
+pub(crate) fn run(args: &SpecTest) -> anyhow::Result<()> {
+    let mut options = spec_tests::Options::new(&args.vectors);
+    options.filter = args.filter.clone();
+    options.sabotage = args.sabotage;
+    let summary = spec_tests::run(&options, &mut std::io::stdout().lock());
+    match summary.success() {
+        true => Ok(()),
+        // The last line of the report says how many.
+        false => std::process::exit(1),
+    }
+}

@@ -1,0 +1,172 @@
+//! Progress of long work: a bar on a terminal, plain lines elsewhere.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use std::collections::VecDeque;
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Rates and the time left are those of the last half minute: a chain's cost changes as it goes on.
+const WINDOW: Duration = Duration::from_secs(30);
+/// Time between two plain lines.
+const LINE_INTERVAL: Duration = Duration::from_secs(5);
+/// Time between two redraws, and two samples.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(200);
+/// The bar's length in steps.
+const STEPS: u64 = 1000;
+
+/// What the part done is measured by.
+pub(crate) enum Goal {
+    /// Bytes of input, and a count of those read.
+    Bytes { total: u64, read: Arc<AtomicU64> },
+    /// The slot to reach.
+    Slot(u64),
+}
+
+/// How far the work was at some time.
+#[derive(Clone, Copy)]
+struct Sample {
+    at: Instant,
+    slot: u64,
+    blocks: u64,
+    done: f64,
+}
+
+/// Progress over slots and blocks.
+pub(crate) struct Progress {
+    goal: Goal,
+    bar: Option<ProgressBar>,
+    samples: VecDeque<Sample>,
+    last_line: Instant,
+}
+
+impl Progress {
+    /// Starts the clock.
+    pub(crate) fn new(goal: Goal) -> Progress {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template("{bar:30} {percent:>3}%  {msg}");
+            ProgressBar::new(STEPS)
+                .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        });
+        let now = Instant::now();
+        Progress {
+            goal,
+            bar,
+            samples: VecDeque::from([Sample {
+                at: now,
+                slot: 0,
+                blocks: 0,
+                done: 0.0,
+            }]),
+            last_line: now,
+        }
+    }
+
+    /// Takes note of where the work is.
+    pub(crate) fn update(&mut self, slot: u64, blocks: u64) {
+        let now = Instant::now();
+        let last = self.samples.back().map_or(now, |sample| sample.at);
+        if now - last < SAMPLE_INTERVAL {
+            return;
+        }
+        let done = match &self.goal {
+            Goal::Bytes { total, read } => {
+                read.load(Ordering::Relaxed) as f64 / (*total).max(1) as f64
+            }
+            Goal::Slot(goal) => slot as f64 / (*goal).max(1) as f64,
+        };
+        let done = done.clamp(0.0, 1.0);
+        self.samples.push_back(Sample {
+            at: now,
+            slot,
+            blocks,
+            done,
+        });
+        while self.samples.len() > 2 && now - self.samples[1].at > WINDOW {
+            self.samples.pop_front();
+        }
+        let text = describe(self.samples[0], self.samples[self.samples.len() - 1]);
+        if let Some(bar) = &self.bar {
+            bar.set_position((done * STEPS as f64) as u64);
+            bar.set_message(text);
+        } else if now - self.last_line >= LINE_INTERVAL {
+            self.last_line = now;
+            eprintln!("{:>3.0}%  {text}", done * 100.0);
+        }
+    }
+
+    /// Removes the bar.
+    pub(crate) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+fn describe(from: Sample, to: Sample) -> String {
+    let seconds = (to.at - from.at).as_secs_f64().max(1e-9);
+    let rate = |from: u64, to: u64| to.saturating_sub(from) as f64 / seconds;
+    let mut text = format!(
+        "slot {}  {:.1} slots/s  {:.1} blocks/s",
+        to.slot,
+        rate(from.slot, to.slot),
+        rate(from.blocks, to.blocks),
+    );
+    let gained = to.done - from.done;
+    if gained > 0.0 && seconds >= 1.0 {
+        let left = (1.0 - to.done) / gained * seconds;
+        text += &format!("  about {} left", duration(left.ceil() as u64));
+    }
+    text
+}
+
+/// Seconds in words, in two units at most.
+pub(crate) fn duration(seconds: u64) -> String {
+    match seconds {
+        0..=59 => format!("{seconds} s"),
+        60..=3599 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_and_time_left_come_from_the_window() {
+        let at = Instant::now();
+        let from = Sample {
+            at,
+            slot: 100,
+            blocks: 90,
+            done: 0.25,
+        };
+        let to = Sample {
+            at: at + Duration::from_secs(10),
+            slot: 600,
+            blocks: 490,
+            done: 0.5,
+        };
+        let text = describe(from, to);
+        assert_eq!(
+            text,
+            "slot 600  50.0 slots/s  40.0 blocks/s  about 20 s left"
+        );
+        assert!(!describe(from, Sample { done: 0.25, ..to }).contains("left"));
+    }
+
+    #[test]
+    fn durations_have_two_units() {
+        assert_eq!(duration(59), "59 s");
+        assert_eq!(duration(61), "1 min 1 s");
+        assert_eq!(duration(7_260), "2 h 1 min");
+    }
+}

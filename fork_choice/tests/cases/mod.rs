@@ -1,0 +1,5 @@
+//! The tests.
+
+mod named;
+mod random_trees;
+mod states;

@@ -1,0 +1,19 @@
+//! Benchmarks that print a table, for judging the design against other clients and for keeping it
+//! fast.
+#![forbid(unsafe_code)]
+
+pub mod bench;
+pub mod block_rows;
+pub mod calibration;
+pub mod chain;
+pub mod chain_rows;
+pub mod fresh;
+pub mod generate;
+pub mod hash;
+pub mod head_rows;
+pub mod inputs;
+pub mod measure;
+pub mod report;
+pub mod rows;
+pub mod state_rows;
+pub mod variants;

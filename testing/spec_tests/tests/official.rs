@@ -1,0 +1,78 @@
+//! Every official vector passes, none is left out, and every one fails when its expected output is
+//! changed.
+
+mod shared;
+
+use spec_tests::{Options, Summary, run};
+use std::path::Path;
+
+/// Files of the BLS pack, which MANIFEST.csv does not list.
+const BLS_PACK: usize = 104;
+/// Generated chains, which MANIFEST.csv does not list.
+const CHAINS: usize = 5;
+
+/// How many cases must be run: all of MANIFEST.csv but those of the runner `networking`, which
+/// belong to the next step, and what it does not list.
+fn expected_cases(vectors: &Path) -> usize {
+    let manifest = std::fs::read_to_string(vectors.join("MANIFEST.csv")).expect("readable");
+    let listed = manifest.lines().skip(1).filter_map(|line| {
+        let columns: Vec<_> = line.split(',').collect();
+        (columns[1] != "networking").then(|| columns[3].parse::<usize>().expect("a number"))
+    });
+    listed.sum::<usize>() + BLS_PACK + CHAINS
+}
+
+fn run_all(vectors: &Path, sabotage: bool) -> Summary {
+    let options = Options {
+        sabotage,
+        ..Options::new(vectors)
+    };
+    run(&options, &mut std::io::stdout())
+}
+
+#[test]
+fn every_case_passes() {
+    let Some(vectors) = shared::path("vectors", "the official vectors") else {
+        return;
+    };
+    let summary = run_all(&vectors, false);
+    assert!(summary.success(), "{} failed", summary.failed());
+    assert_eq!(summary.passed, expected_cases(&vectors));
+    let count = |name: &str| -> usize {
+        let groups = summary.groups.iter();
+        let named = groups.filter(|(group, _)| group.contains(name));
+        named.map(|(_, total)| total.passed).sum()
+    };
+    assert_eq!(count("/bls12-381-tests/"), BLS_PACK);
+    assert_eq!(count("/chains/"), CHAINS);
+    assert!(
+        summary.out_of_scope.is_empty(),
+        "{:?}",
+        summary.out_of_scope
+    );
+    assert!(
+        summary
+            .next_step
+            .keys()
+            .all(|group| group.contains("/networking/")),
+        "{:?}",
+        summary.next_step
+    );
+}
+
+#[test]
+fn every_case_fails_when_sabotaged() {
+    let Some(vectors) = shared::path("vectors", "the official vectors, sabotaged") else {
+        return;
+    };
+    let summary = run_all(&vectors, true);
+    assert_eq!(summary.unnoticed, [], "sabotage was not noticed");
+    assert_eq!(
+        summary.broken,
+        [],
+        "failed for another reason than the sabotage"
+    );
+    assert!(summary.problems.is_empty(), "{:?}", summary.problems);
+    assert_eq!(summary.passed, 0);
+    assert_eq!(summary.failed(), expected_cases(&vectors));
+}
