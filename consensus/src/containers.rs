@@ -2,8 +2,9 @@
 //! `validator.md#containers`. [`crate::BeaconState`] and [`HistoricalBatch`]'s vectors depend on
 //! the preset and take their lengths from [`crate::Spec`].
 
-use crate::hashing::{HashTreeRoot, container_root};
+use crate::hashing::{HashTreeRoot, container_root, container_roots};
 use crate::primitives::*;
+use kernels::Node;
 use serde::{Deserialize, Serialize};
 use serde_utils::quoted_u64;
 use ssz_derive::{Decode, Encode};
@@ -24,6 +25,13 @@ macro_rules! container {
         impl HashTreeRoot for $name {
             fn hash_tree_root(&self) -> Root {
                 container_root([$(self.$field.hash_tree_root()),*])
+            }
+
+            fn roots(items: &[&Self]) -> Vec<Node> {
+                container_roots(&[$({
+                    let fields = items.iter().map(|item| &item.$field);
+                    HashTreeRoot::roots(&fields.collect::<Vec<_>>())
+                }),*])
             }
         }
     };

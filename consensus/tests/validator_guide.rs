@@ -498,6 +498,8 @@ fn fork_digests_are_those_of_real_networks() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
     #[test]
     fn a_nodes_subnets_are_neighbours_and_last_a_period(id: [u8; 32], epoch in 0u64..1 << 40) {
         let spec = Spec::mainnet();

@@ -30,6 +30,8 @@ pub(crate) enum Refusal {
     Gap(u64),
     /// It is a block of slot 0, but not the genesis block.
     NotGenesis,
+    /// It is not after this finalized slot, and not the finalized block.
+    Finalized(Slot),
     /// The state transition refused it.
     Transition(consensus::Error),
     /// The fork choice refused it.
@@ -91,6 +93,7 @@ pub(crate) struct Importer {
     checkpoint_states: BTreeMap<Checkpoint, BeaconState>,
     verifier: Bls,
     verify_signatures: bool,
+    max_states: usize,
     counts: Counts,
 }
 
@@ -112,6 +115,7 @@ impl Importer {
             checkpoint_states: BTreeMap::new(),
             verifier,
             verify_signatures,
+            max_states: MAX_STATES,
             counts: Counts::default(),
         })
     }
@@ -155,15 +159,20 @@ impl Importer {
     }
 
     /// Only blocks that are not newer than all others can be known: all others need not be hashed
-    /// for the question.
+    /// for the question. Of those before the finalized block, none is known any more.
     fn is_known(&self, block: &BeaconBlock) -> Result<bool, Refusal> {
         if block.slot > self.counts.highest_slot {
             return Ok(false);
         }
-        let is_known = self.store.contains_block(block.hash_tree_root());
+        if self.store.contains_block(block.hash_tree_root()) {
+            return Ok(true);
+        }
+        let finalized = self.store.finalized_checkpoint().epoch;
+        let finalized = compute_start_slot_at_epoch(finalized, self.store.spec())?;
         match block.slot {
-            GENESIS_SLOT if !is_known => Err(Refusal::NotGenesis),
-            _ => Ok(is_known),
+            GENESIS_SLOT if finalized == GENESIS_SLOT => Err(Refusal::NotGenesis),
+            slot if slot <= finalized => Err(Refusal::Finalized(finalized)),
+            _ => Ok(false),
         }
     }
 
@@ -315,7 +324,7 @@ impl Importer {
             self.store.finalized_checkpoint().root,
             self.store.unrealized_justified_checkpoint().root,
         ];
-        while self.states.len() > MAX_STATES {
+        while self.states.len() > self.max_states {
             match self.order.pop_front() {
                 Some(root) if needed.contains(&root) => self.order.push_back(root),
                 Some(root) => drop(self.states.remove(&root)),
@@ -331,5 +340,112 @@ impl Importer {
         counts.deposits += body.deposits.len() as u64;
         counts.exits += body.voluntary_exits.len() as u64;
         counts.slashings += (body.proposer_slashings.len() + body.attester_slashings.len()) as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chain_maker::{BlockOptions, ChainMaker, Made};
+    use std::sync::Arc;
+
+    fn maker() -> ChainMaker {
+        ChainMaker::new(&Arc::new(Spec::minimal()), 64, 1, &Pool::new(1)).unwrap()
+    }
+
+    fn importer(maker: &ChainMaker) -> Importer {
+        let bls = Bls::new(Pool::new(1), [3; 32]);
+        Importer::new(maker.genesis().clone(), bls, true).unwrap()
+    }
+
+    fn next(maker: &mut ChainMaker, slot: Slot) -> Made {
+        maker.block_at(slot, &BlockOptions::default()).unwrap()
+    }
+
+    #[test]
+    fn votes_for_the_target_of_another_branch_are_counted() {
+        let mut maker = maker();
+        let mut importer = importer(&maker);
+        for slot in 1..8 {
+            importer.import(&next(&mut maker, slot).block).unwrap();
+        }
+        // The side branch alone has a block at the epoch's first slot: it has its own target.
+        let fork = maker.head();
+        let side = maker.block_on(fork, 8, &BlockOptions::default()).unwrap();
+        maker.split_slot(8, side.root);
+        let block = next(&mut maker, 9).block;
+        let aside = block.message.body.attestations.iter();
+        let aside = aside
+            .filter(|one| one.data.target.root == side.root)
+            .count();
+        assert!(aside > 0, "nobody attested to the side branch");
+        importer.import(&side.block).unwrap();
+        importer.import(&block).unwrap();
+        assert_eq!(importer.counts().not_counted, 0);
+        let votes = (0..64).filter(|&index| {
+            let message = importer.store().latest_message(index);
+            message.is_some_and(|message| message.root == Some(side.root))
+        });
+        assert!(votes.count() > 0, "no vote for the side branch was counted");
+    }
+
+    #[test]
+    fn equivocating_validators_do_not_count() {
+        let mut maker = maker();
+        let mut importer = importer(&maker);
+        importer.import(&next(&mut maker, 1).block).unwrap();
+        let state = maker.state_at(maker.head(), 2).unwrap();
+        let slashing = maker.attester_slashing(&state, &[5, 9]).unwrap();
+        let options = BlockOptions {
+            attester_slashings: vec![slashing],
+            ..BlockOptions::default()
+        };
+        importer
+            .import(&maker.block_at(2, &options).unwrap().block)
+            .unwrap();
+        let equivocating: Vec<_> = importer.store().equivocating_indices().collect();
+        assert_eq!(equivocating, [5, 9]);
+    }
+
+    #[test]
+    fn finality_prunes_and_old_blocks_are_refused_as_such() {
+        let mut maker = maker();
+        let mut importer = importer(&maker);
+        let blocks: Vec<_> = (1..=48).map(|slot| next(&mut maker, slot).block).collect();
+        for block in &blocks {
+            importer.import(block).unwrap();
+        }
+        assert!(importer.store().finalized_checkpoint().epoch >= 3);
+        assert!(
+            importer.states.len() <= 25,
+            "{} states",
+            importer.states.len()
+        );
+        importer.import(&blocks[47]).unwrap();
+        assert_eq!(importer.counts().known, 1);
+        let refusal = importer.import(&blocks[3]).unwrap_err();
+        assert!(matches!(refusal, Refusal::Finalized(_)), "{refusal:?}");
+    }
+
+    #[test]
+    fn without_finality_the_oldest_states_are_dropped() {
+        let mut maker = maker();
+        maker.set_participation(0);
+        let mut importer = importer(&maker);
+        importer.max_states = 12;
+        let second = maker.block_on(maker.head(), 2, &BlockOptions::default());
+        let first = next(&mut maker, 1);
+        let late = maker
+            .block_on(first.root, 41, &BlockOptions::default())
+            .unwrap();
+        importer.import(&first.block).unwrap();
+        importer.import(&second.unwrap().block).unwrap();
+        for slot in 3..40 {
+            importer.import(&next(&mut maker, slot).block).unwrap();
+        }
+        assert_eq!(importer.states.len(), 12);
+        assert_eq!(importer.head().unwrap().0, maker.head());
+        let refusal = importer.import(&late.block).unwrap_err();
+        assert!(matches!(refusal, Refusal::StateDropped(root) if root == first.root));
     }
 }

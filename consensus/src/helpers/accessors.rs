@@ -13,9 +13,8 @@ pub fn get_current_epoch(state: &BeaconState) -> Epoch {
 
 /// `beacon-chain.md#get_previous_epoch`
 pub fn get_previous_epoch(state: &BeaconState) -> Epoch {
-    get_current_epoch(state)
-        .saturating_sub(1)
-        .max(GENESIS_EPOCH)
+    // Saturates at `GENESIS_EPOCH`, which is 0.
+    get_current_epoch(state).saturating_sub(1)
 }
 
 /// `beacon-chain.md#get_block_root`

@@ -367,7 +367,11 @@ impl Spec {
             ("MAX_ATTESTATIONS", self.MAX_ATTESTATIONS, 128),
             ("MAX_DEPOSITS", self.MAX_DEPOSITS, 16),
             ("MAX_VOLUNTARY_EXITS", self.MAX_VOLUNTARY_EXITS, 16),
-            ("ATTESTATION_SUBNET_COUNT", self.ATTESTATION_SUBNET_COUNT, 64),
+            (
+                "ATTESTATION_SUBNET_COUNT",
+                self.ATTESTATION_SUBNET_COUNT,
+                64,
+            ),
         ];
         match limits.into_iter().find(|(_, value, fixed)| value != fixed) {
             None => Ok(()),

@@ -28,11 +28,14 @@ impl Chunk for AttestationChunk {
 
     fn root(&self, depth: u32) -> Node {
         self.memo.get_or(|| {
-            let roots = self.entries.iter().map(|entry| {
-                *entry
-                    .root
-                    .get_or_init(|| entry.attestation.hash_tree_root().0)
-            });
+            let missing = self.entries.iter().filter(|it| it.root.get().is_none());
+            let missing: Vec<&Entry> = missing.map(|it| &**it).collect();
+            let attestations: Vec<_> = missing.iter().map(|it| &it.attestation).collect();
+            for (entry, root) in missing.iter().zip(HashTreeRoot::roots(&attestations)) {
+                // Another thread may have come first, with the same root.
+                let _ = entry.root.set(root);
+            }
+            let roots = self.entries.iter().filter_map(|it| it.root.get().copied());
             merkleize(roots.collect(), depth)
         })
     }

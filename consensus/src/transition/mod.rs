@@ -71,7 +71,7 @@ pub fn process_slots(state: &mut BeaconState, slot: Slot) -> Result<(), Error> {
     while advanced.slot() < slot {
         process_slot(&mut advanced);
         let next = advanced.slot() + 1;
-        if next % advanced.spec().SLOTS_PER_EPOCH == 0 {
+        if next.is_multiple_of(advanced.spec().SLOTS_PER_EPOCH) {
             process_epoch(&mut advanced)?;
         }
         advanced.set_slot(next);

@@ -15,6 +15,9 @@ use crate::inputs::Inputs;
 /// Slot of the block on the input state.
 pub const BLOCK_SLOT: u64 = 96;
 
+/// What should be secret of a verifier; nobody attacks a benchmark.
+pub const VERIFIER_SEED: [u8; 32] = [0x5e; 32];
+
 /// One set of inputs being measured.
 pub struct Bench {
     /// The files.
@@ -97,9 +100,9 @@ impl Bench {
         self.inputs.block(BLOCK_SLOT)
     }
 
-    /// A verifier over the pool. Its secret is no secret: nobody attacks a benchmark.
+    /// A verifier over the pool.
     pub fn verifier(&self) -> Bls {
-        Bls::new(self.pool.clone(), [0x5e; 32])
+        Bls::new(self.pool.clone(), VERIFIER_SEED)
     }
 }
 

@@ -7,10 +7,10 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use consensus::helpers::get_current_epoch;
 use consensus::transition::{SignatureMode, Signatures, state_transition};
-use consensus::{BeaconState, Pool};
+use consensus::{BeaconState, Bls, Pool};
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, warm_up};
+use crate::bench::{Bench, VERIFIER_SEED};
 use crate::inputs::Inputs;
 use crate::measure::{Sample, once, resident_mib};
 use crate::rows::ROWS;
@@ -105,9 +105,8 @@ fn rss_after_bench_mib(inputs: Inputs, pool: Pool) -> Result<Sample> {
 /// states keep.
 fn kept_states(inputs: &Inputs) -> Result<(Sample, Sample)> {
     let mut state = inputs.genesis()?;
-    let pool = Pool::new(1);
-    warm_up(&state, &pool)?;
-    let verifier = consensus::Bls::new(pool, [0x5e; 32]);
+    state.hash_tree_root();
+    let verifier = Bls::new(Pool::new(1), VERIFIER_SEED);
     let before = resident_mib()?;
     let mut kept = Vec::with_capacity(KEPT_STATES as usize);
     for slot in 1..=KEPT_STATES {
@@ -121,16 +120,16 @@ fn kept_states(inputs: &Inputs) -> Result<(Sample, Sample)> {
     Ok((Sample::quantity(all - shufflings), Sample::quantity(all)))
 }
 
-/// Size of the shufflings that the states needed, of every epoch after that of genesis.
+/// Size of the shufflings that the states needed, one of every epoch.
 fn shufflings_mib(states: &[BeaconState]) -> Result<f64> {
     let mut size = 0;
-    let mut last_epoch = 0;
+    let mut seen = None;
     for state in states {
         let epoch = get_current_epoch(state);
-        // The second slot of an epoch is the first with attestations of the epoch. Genesis has
-        // computed two before the measurement.
-        if epoch > last_epoch && epoch > 1 && state.slot() % state.spec().SLOTS_PER_EPOCH > 0 {
-            last_epoch = epoch;
+        // The second block of an epoch is the first with attestations of the epoch.
+        let second = state.slot() % state.spec().SLOTS_PER_EPOCH > 0;
+        if second && seen != Some(epoch) {
+            seen = Some(epoch);
             size += size_of_val(state.shuffling(epoch)?.order());
         }
     }

@@ -23,22 +23,26 @@ pub enum Variant {
     Full,
     /// 67% attest.
     Participation67,
-    /// 1% are slashed, half of them pay for it in this epoch.
+    /// 1% are slashed, half of them were so long ago that this epoch is the one to pay in.
     Slashed,
     /// 60% attest, and finality is seven epochs behind.
     Leak,
-    /// 1% each become eligible, wait for activation, are leaving; 0.1% are ejected.
+    /// As many become eligible as the blocks of an epoch can deposit, 1% wait for activation, 1%
+    /// are leaving, 0.1% are ejected.
     Churn,
+    /// 1% of the effective balances change, all over the registry.
+    Scattered,
 }
 
 impl Variant {
     /// All variants, the one that the others are compared with first.
-    pub const ALL: [Variant; 5] = [
+    pub const ALL: [Variant; 6] = [
         Variant::Full,
         Variant::Participation67,
         Variant::Slashed,
         Variant::Leak,
         Variant::Churn,
+        Variant::Scattered,
     ];
 
     /// What rows on it are called.
@@ -49,6 +53,7 @@ impl Variant {
             Variant::Slashed => "slashed",
             Variant::Leak => "leak",
             Variant::Churn => "churn",
+            Variant::Scattered => "scattered",
         }
     }
 
@@ -76,8 +81,9 @@ pub fn generate(validators: usize, variant: Variant, spec: &Arc<Spec>) -> Result
         state.set_randao_mix(epoch, numbered_root(3, epoch));
     }
     set_checkpoints(&mut state, variant);
-    for index in 0..validators as u64 {
-        let (validator, balance) = validator(index, variant, spec);
+    let count = validators as u64;
+    for index in 0..count {
+        let (validator, balance) = validator(index, count, variant, spec);
         state.push_validator(&validator, balance)?;
     }
     if variant == Variant::Slashed {
@@ -107,7 +113,7 @@ fn set_checkpoints(state: &mut BeaconState, variant: Variant) {
     state.set_current_justified_checkpoint(current);
 }
 
-fn validator(index: u64, variant: Variant, spec: &Spec) -> (Validator, Gwei) {
+fn validator(index: u64, count: u64, variant: Variant, spec: &Spec) -> (Validator, Gwei) {
     let mut pubkey = BLSPubkey::ZERO;
     pubkey[..32].copy_from_slice(numbered_root(4, index).as_slice());
     let mut validator = Validator {
@@ -120,6 +126,7 @@ fn validator(index: u64, variant: Variant, spec: &Spec) -> (Validator, Gwei) {
         exit_epoch: FAR_FUTURE_EPOCH,
         withdrawable_epoch: FAR_FUTURE_EPOCH,
     };
+    let new = spec.MAX_DEPOSITS * spec.SLOTS_PER_EPOCH;
     match (variant, index % 100) {
         (Variant::Slashed, 0) => {
             let penalised_now = EPOCH + spec.EPOCHS_PER_SLASHINGS_VECTOR / 2;
@@ -127,11 +134,12 @@ fn validator(index: u64, variant: Variant, spec: &Spec) -> (Validator, Gwei) {
             validator.exit_epoch = EPOCH - 2;
             validator.withdrawable_epoch = penalised_now + index / 100 % 2;
         }
-        (Variant::Churn, 0) => {
+        // The newest come last.
+        (Variant::Churn, _) if index + new >= count => {
             validator.activation_eligibility_epoch = FAR_FUTURE_EPOCH;
             validator.activation_epoch = FAR_FUTURE_EPOCH;
         }
-        (Variant::Churn, 1) => {
+        (Variant::Churn, _) if index + new + count / 100 >= count => {
             validator.activation_eligibility_epoch = EPOCH - 3;
             validator.activation_epoch = FAR_FUTURE_EPOCH;
         }
@@ -145,8 +153,12 @@ fn validator(index: u64, variant: Variant, spec: &Spec) -> (Validator, Gwei) {
         }
         _ => {}
     }
-    // Above the step, so that no effective balance changes by itself.
-    (validator, validator.effective_balance + 500_000_000)
+    let balance = match (variant, index % 100) {
+        (Variant::Scattered, 0) => FULL_BALANCE - 500_000_000,
+        // Above the step, so that no effective balance changes by itself.
+        _ => validator.effective_balance + 500_000_000,
+    };
+    (validator, balance)
 }
 
 fn push_attestations(
@@ -259,13 +271,16 @@ mod tests {
     }
 
     #[test]
-    fn the_slashed_pay() {
-        let (before, after) = processed(Variant::Slashed);
-        let paid = (0..VALIDATORS).filter(|&index| {
-            before.balances().get(index).unwrap()
-                > after.balances().get(index).unwrap() + FULL_BALANCE / 50
+    fn all_but_the_slashed_gain() {
+        assert_eq!(gainers(Variant::Slashed), VALIDATORS / 100 * 99);
+    }
+
+    #[test]
+    fn effective_balances_change_all_over_the_registry() {
+        let changed = changed(Variant::Scattered, |old, new| {
+            old.effective_balance != new.effective_balance
         });
-        assert_eq!(paid.count(), VALIDATORS / 200);
+        assert_eq!(changed, VALIDATORS / 100);
     }
 
     #[test]
@@ -277,9 +292,10 @@ mod tests {
             old.activation_epoch != new.activation_epoch
         });
         let ejected = changed(Variant::Churn, |old, new| old.exit_epoch != new.exit_epoch);
+        let deposited = 512;
         assert_eq!(
             (eligible, activated, ejected),
-            (VALIDATORS / 100, 4, VALIDATORS / 1000)
+            (deposited, 4, VALIDATORS / 1000)
         );
     }
 }

@@ -15,12 +15,12 @@ const LARGE: usize = 10_000;
 
 /// `get_head_all_moved`
 pub fn all_moved(bench: &Bench) -> Result<Sample> {
-    moved(bench, SMALL, 1)
+    moved(bench, SMALL, bench.inputs.spec.SLOTS_PER_EPOCH)
 }
 
 /// `get_head_one_slot`
 pub fn one_slot(bench: &Bench) -> Result<Sample> {
-    moved(bench, SMALL, slots_per_epoch(bench))
+    moved(bench, SMALL, 1)
 }
 
 /// `get_head_none`
@@ -30,12 +30,12 @@ pub fn none(bench: &Bench) -> Result<Sample> {
 
 /// `get_head_all_moved_10k`
 pub fn all_moved_10k(bench: &Bench) -> Result<Sample> {
-    moved(bench, LARGE, 1)
+    moved(bench, LARGE, bench.inputs.spec.SLOTS_PER_EPOCH)
 }
 
 /// `get_head_one_slot_10k`
 pub fn one_slot_10k(bench: &Bench) -> Result<Sample> {
-    moved(bench, LARGE, slots_per_epoch(bench))
+    moved(bench, LARGE, 1)
 }
 
 /// `get_head_none_10k`
@@ -43,18 +43,14 @@ pub fn none_10k(bench: &Bench) -> Result<Sample> {
     unmoved(bench, LARGE)
 }
 
-fn slots_per_epoch(bench: &Bench) -> usize {
-    bench.inputs.spec.SLOTS_PER_EPOCH as usize
-}
-
-/// Moving the votes of one in `part` validators and finding the head. A vote's weight moves when
-/// the vote does, so that this belongs to the search.
-fn moved(bench: &Bench, blocks: usize, part: usize) -> Result<Sample> {
+/// Moving the votes of the committees of so many slots and finding the head. A vote's weight moves
+/// when the vote does, so that this belongs to the search.
+fn moved(bench: &Bench, blocks: usize, slots: u64) -> Result<Sample> {
     let mut forest = Forest::new(bench, blocks)?;
-    let first_votes = forest.votes(0, 1);
+    let first_votes = forest.votes(0, forest.slots_per_epoch);
     forest.cast(&first_votes)?;
     forest.store.get_head()?;
-    let votes = forest.votes(1, part);
+    let votes = forest.votes(1, slots);
     measure(
         bench.runs,
         || Ok(forest.clone()),
@@ -68,7 +64,7 @@ fn moved(bench: &Bench, blocks: usize, part: usize) -> Result<Sample> {
 
 fn unmoved(bench: &Bench, blocks: usize) -> Result<Sample> {
     let mut forest = Forest::new(bench, blocks)?;
-    let votes = forest.votes(0, 1);
+    let votes = forest.votes(0, forest.slots_per_epoch);
     forest.cast(&votes)?;
     let mut heads_found = true;
     let sample = measure_short(bench.runs, || {
@@ -78,7 +74,7 @@ fn unmoved(bench: &Bench, blocks: usize) -> Result<Sample> {
     Ok(sample)
 }
 
-/// One vote of every validator in a list, for the block beside it.
+/// What committees vote for, with their members.
 type Votes = Vec<(AttestationData, Vec<ValidatorIndex>)>;
 
 #[derive(Clone)]
@@ -126,28 +122,31 @@ impl Forest {
         })
     }
 
-    /// Votes of the given round, each for another block than in the round before, of every
-    /// `part`-th validator.
-    fn votes(&self, round: u64, part: usize) -> Votes {
+    /// Votes of the given round, each for another block than in the round before: of the
+    /// committees of an epoch, or of its first slot alone.
+    fn votes(&self, round: u64, slots: u64) -> Votes {
         let epoch = self.first_epoch + round;
-        let mut voters = vec![Vec::new(); self.roots.len()];
-        for index in (0..self.validators as u64).step_by(part) {
-            let spread = kernels::sha256(&index.to_le_bytes());
-            let spread = u64::from_le_bytes(spread[..8].try_into().expect("8 bytes")) / 2;
-            voters[((spread + round) % self.roots.len() as u64) as usize].push(index);
+        let committees = committees_per_slot(self.validators) * self.slots_per_epoch;
+        let mut members = vec![Vec::new(); committees as usize];
+        for index in 0..self.validators as u64 {
+            members[(scattered(index) % committees) as usize].push(index);
         }
-        let votes = self.roots.iter().zip(voters);
-        let data = |root: Root| AttestationData {
-            slot: epoch * self.slots_per_epoch,
-            index: 0,
-            beacon_block_root: root,
-            source: self.store.justified_checkpoint(),
-            // All blocks are older than the epoch.
-            target: Checkpoint { epoch, root },
-        };
-        votes
-            .filter(|(_, voters)| !voters.is_empty())
-            .map(|(&root, voters)| (data(root), voters))
+        let voting = committees / self.slots_per_epoch * slots;
+        (0..voting)
+            .zip(members)
+            .map(|(committee, members)| {
+                let block = (scattered(committee) + round) % self.roots.len() as u64;
+                let root = self.roots[block as usize];
+                let data = AttestationData {
+                    slot: epoch * self.slots_per_epoch,
+                    index: 0,
+                    beacon_block_root: root,
+                    source: self.store.justified_checkpoint(),
+                    // All blocks are older than the epoch.
+                    target: Checkpoint { epoch, root },
+                };
+                (data, members)
+            })
             .collect()
     }
 
@@ -159,4 +158,15 @@ impl Forest {
         }
         Ok(())
     }
+}
+
+/// Of about 195 members each with 400,000 validators.
+fn committees_per_slot(validators: usize) -> u64 {
+    (validators as u64 / 4096).clamp(1, 64)
+}
+
+/// Different for nearly every number and in no order.
+fn scattered(number: u64) -> u64 {
+    let digest = kernels::sha256(&number.to_le_bytes());
+    u64::from_le_bytes(digest[..8].try_into().expect("8 of 32 bytes")) / 2
 }

@@ -16,7 +16,7 @@ mod tree;
 mod value;
 
 use case::{Case, Outcome};
-use consensus::{Bls, Pool, SignatureSet, Spec, Verifier};
+use consensus::{Bls, Pool, Spec};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -70,7 +70,7 @@ fn default_cache() -> PathBuf {
 /// vectors from running (no such folder, a damaged archive, an unknown runner) counts as failed.
 pub fn run(options: &Options, out: &mut dyn Write) -> Summary {
     let mut summary = Summary::new(options.sabotage);
-    if let Err(error) = run_all(options, &mut summary) {
+    if let Err(error) = run_all(options, &mut summary, out) {
         summary.problems.push(format!("{error:#}"));
     }
     // Whoever closed the output does not read the report; the summary is still returned.
@@ -100,16 +100,7 @@ impl Setup {
     }
 }
 
-/// Finds every signature good: for cases made with signatures switched off.
-pub(crate) struct AcceptAll;
-
-impl Verifier for AcceptAll {
-    fn verify_sets(&self, _sets: &[SignatureSet]) -> Result<(), usize> {
-        Ok(())
-    }
-}
-
-fn run_all(options: &Options, summary: &mut Summary) -> anyhow::Result<()> {
+fn run_all(options: &Options, summary: &mut Summary, out: &mut dyn Write) -> anyhow::Result<()> {
     let roots = archive::roots(&options.vectors, &options.cache)?;
     let tree = tree::discover(&roots)?;
     summary.take_tree(&tree);
@@ -131,8 +122,9 @@ fn run_all(options: &Options, summary: &mut Summary) -> anyhow::Result<()> {
     };
     let mut chosen = Vec::new();
     for located in tree.cases.iter().filter(wanted) {
-        match table::lookup(&located.group.runner, &located.group.handler) {
+        match table::lookup(located) {
             Some(Entry::Run(handler)) => chosen.push((located, handler)),
+            Some(Entry::LaterFork) => summary.add_later_fork(located),
             Some(Entry::NextStep) => summary.add_next_step(located),
             None => summary.add_unknown(located),
         }
@@ -142,8 +134,10 @@ fn run_all(options: &Options, summary: &mut Summary) -> anyhow::Result<()> {
             .problems
             .push("no case has a name with the filter's text that is run".into());
     }
+    let (cases, threads) = (chosen.len(), options.threads.max(1));
+    let _ = writeln!(out, "running {cases} cases on {threads} threads");
     let setup = Setup::new(options.sabotage);
-    for (located, outcome) in run_cases(&setup, &chosen, options.threads) {
+    for (located, outcome) in run_cases(&setup, &chosen, threads) {
         summary.add(located, outcome);
     }
     Ok(())
@@ -158,7 +152,7 @@ fn run_cases<'t>(
     let next = AtomicUsize::new(0);
     let outcomes = Mutex::new(Vec::with_capacity(cases.len()));
     std::thread::scope(|scope| {
-        for _ in 0..threads.max(1) {
+        for _ in 0..threads {
             scope.spawn(|| {
                 while let Some((located, handler)) = cases.get(next.fetch_add(1, Ordering::Relaxed))
                 {
@@ -198,5 +192,70 @@ fn run_case(setup: &Setup, located: &Located, handler: table::Handler) -> Outcom
         broken: true,
         messages: vec![message],
         ..Outcome::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::{Config, Group};
+    use crate::value::Value;
+
+    /// Runs `handler` on a case with one file.
+    fn outcome(sabotage: bool, handler: table::Handler) -> Outcome {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        std::fs::write(folder.path().join("data.yaml"), "7\n").expect("written");
+        let located = Located {
+            name: "tests/general/phase0/r/h/s/c".into(),
+            path: folder.path().into(),
+            group: Group {
+                config: Config::General,
+                runner: "r".into(),
+                handler: "h".into(),
+            },
+        };
+        run_case(&Setup::new(sabotage), &located, handler)
+    }
+
+    fn good(case: &Case) -> anyhow::Result<()> {
+        let expected = case.expected_yaml("data.yaml")?;
+        case.check_value("data", &Value::scalar(7), &expected);
+        Ok(())
+    }
+
+    #[test]
+    fn a_panic_is_a_failure_of_the_case_with_its_message() {
+        let outcome = outcome(false, |_| panic!("seven is {}", "wrong"));
+        assert!(!outcome.passed && outcome.broken);
+        assert_eq!(outcome.messages, ["panicked: seven is wrong"]);
+    }
+
+    #[test]
+    fn a_check_fails_exactly_when_sabotaged() {
+        assert!(outcome(false, good).passed);
+        let sabotaged = outcome(true, good);
+        assert!(!sabotaged.passed && !sabotaged.broken);
+    }
+
+    #[test]
+    fn one_expectation_that_is_not_compared_is_unnoticed_sabotage() {
+        let sloppy = |case: &Case| {
+            case.check(true, || "always".into());
+            good(case)
+        };
+        assert!(outcome(false, sloppy).passed);
+        let sabotaged = outcome(true, sloppy);
+        assert!(sabotaged.passed);
+        assert_eq!(sabotaged.messages, ["always"]);
+    }
+
+    #[test]
+    fn a_case_without_checks_fails() {
+        let nothing = |case: &Case| case.yaml("data.yaml").map(|_| ());
+        for sabotage in [false, true] {
+            let outcome = outcome(sabotage, nothing);
+            assert!(!outcome.passed && outcome.broken);
+            assert_eq!(outcome.messages, ["nothing was checked"]);
+        }
     }
 }

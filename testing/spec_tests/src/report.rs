@@ -35,7 +35,7 @@ pub struct Summary {
     pub problems: Vec<String>,
     /// Totals by `preset/runner/handler`.
     pub groups: BTreeMap<String, GroupTotal>,
-    /// Folders of other forks, with the number of their cases.
+    /// Folders of other forks and of their types, with the number of their cases.
     pub out_of_scope: BTreeMap<String, usize>,
     /// Runners of a later step, with the number of their cases.
     pub next_step: BTreeMap<String, usize>,
@@ -83,6 +83,11 @@ impl Summary {
             .next_step
             .entry(group_name(&located.group))
             .or_default() += 1;
+    }
+
+    pub(crate) fn add_later_fork(&mut self, located: &Located) {
+        let suite = located.name.rsplit_once('/').map_or("", |(suite, _)| suite);
+        *self.out_of_scope.entry(suite.to_owned()).or_default() += 1;
     }
 
     pub(crate) fn add_unknown(&mut self, located: &Located) {

@@ -1,5 +1,6 @@
 //! Every official vector passes, none is left out, and every one fails when its expected output is
 //! changed.
+#![forbid(unsafe_code)]
 
 mod shared;
 

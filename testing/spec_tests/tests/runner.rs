@@ -1,4 +1,5 @@
 //! The runner itself: what it says about trees that are not as they should be.
+#![forbid(unsafe_code)]
 
 use spec_tests::{Options, Summary, run};
 use std::fs;
@@ -113,6 +114,25 @@ fn other_forks_and_the_next_step_are_listed_and_no_failure() {
         out.contains("next step, not run: minimal/networking/gossip_x, 1 cases"),
         "{out}"
     );
+}
+
+#[test]
+fn types_of_later_forks_are_listed_and_no_failure() {
+    let root = tree();
+    let generic = "tests/general/phase0/ssz_generic";
+    write(
+        root.path(),
+        &format!("{generic}/progressive_bitlist/valid/one/meta.yaml"),
+        "a: 1",
+    );
+    write(
+        root.path(),
+        &format!("{generic}/containers/valid/ProgressiveBitsStruct_0/meta.yaml"),
+        "a: 1",
+    );
+    let (summary, out) = run_with(root.path(), |_| {});
+    assert!(summary.success(), "{out}");
+    assert_eq!(summary.out_of_scope.len(), 2, "{out}");
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! Genesis states of real networks decode and give their `genesis_validators_root`.
+#![forbid(unsafe_code)]
 
 mod shared;
 
@@ -7,9 +8,10 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Networks with the preset they use and, where it is published apart from the state, the
-/// `genesis_validators_root`.
-const NETWORKS: [(&str, fn() -> Spec, Option<&str>); 6] = [
+/// File, preset and, where it is published apart from the state, the `genesis_validators_root`.
+type Network = (&'static str, fn() -> Spec, Option<&'static str>);
+
+const NETWORKS: [Network; 6] = [
     (
         "mainnet/genesis.ssz.zip",
         Spec::mainnet,

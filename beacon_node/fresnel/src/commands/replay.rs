@@ -130,6 +130,9 @@ fn clause(refusal: &Refusal) -> String {
             "it is not the block of the genesis state; give the genesis state of the same chain"
                 .into()
         }
+        Refusal::Finalized(slot) => format!(
+            "it is not after the finalized slot {slot}: it is either known already or of a branch that lost; leave it out"
+        ),
         Refusal::Transition(error) => invalid(error.name(), error),
         Refusal::ForkChoice(error) => invalid(error.name(), error),
     }

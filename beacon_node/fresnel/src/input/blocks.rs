@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Most bytes of a block: the specification's `MAX_PAYLOAD_SIZE`.
 const MAX_BLOCK_BYTES: u64 = 10 * 1024 * 1024;
+/// Most bytes of a JSON file of blocks, which is held in memory as a whole.
+const MAX_JSON_BYTES: u64 = 256 * 1024 * 1024;
 /// Where the slot is in the SSZ of a signed block.
 const SLOT_AT: usize = 100;
 /// Bytes of a signed block up to the end of its slot.
@@ -244,7 +246,7 @@ impl Iterator for BlockReader {
     }
 }
 
-fn form_of(path: &Path, format: Format, mut reader: Input) -> anyhow::Result<Form> {
+fn form_of(path: &Path, format: Format, reader: Input) -> anyhow::Result<Form> {
     let name = path.display();
     Ok(match format {
         Format::Block => Form::Single(reader),
@@ -255,8 +257,13 @@ fn form_of(path: &Path, format: Format, mut reader: Input) -> anyhow::Result<For
         },
         Format::Json => {
             let mut text = Vec::new();
-            let read = reader.read_to_end(&mut text);
+            let read = reader.take(MAX_JSON_BYTES + 1).read_to_end(&mut text);
             read.with_context(|| damaged(path, "file"))?;
+            if text.len() as u64 > MAX_JSON_BYTES {
+                bail!(
+                    "{name}: more than {MAX_JSON_BYTES} bytes of JSON; split it into smaller files"
+                );
+            }
             Form::Json(json::parse_list(path, &text)?.into_iter())
         }
         Format::Empty => bail!("{name}: the file is empty; get it again"),

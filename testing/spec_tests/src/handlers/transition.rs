@@ -1,7 +1,7 @@
 //! What all cases have in common that go from a pre-state to a post-state.
 
-use crate::AcceptAll;
 use crate::case::Case;
+use crate::driver::AcceptAll;
 use anyhow::{Result, anyhow, bail, ensure};
 use consensus::transition::{SignatureMode, Signatures};
 use consensus::{BeaconState, Error, Verifier};
