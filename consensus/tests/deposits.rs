@@ -1,4 +1,6 @@
 //! The deposit tree: against a naive tree, the vectors of EIP-4881, and a real deposit.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![forbid(unsafe_code)]
 
 mod inputs;

@@ -1,4 +1,6 @@
 //! Genesis: from deposits, of test networks, and as another client made it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![forbid(unsafe_code)]
 
 mod inputs;

@@ -1,4 +1,6 @@
 //! Presets and configurations: the specification's own files, other clients', and hostile ones.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![forbid(unsafe_code)]
 
 mod inputs;

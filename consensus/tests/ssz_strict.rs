@@ -1,5 +1,7 @@
 //! Strict decoding of every wire container: one encoding per value, and no memory that the input
 //! does not pay for.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![forbid(unsafe_code)]
 
 use consensus::*;

@@ -1,5 +1,7 @@
 //! What an honest validator does: proposals and attestations made with it are accepted, and its
 //! choices follow the specification.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![forbid(unsafe_code)]
 
 use consensus::bls::{Bls, BlsError, aggregate, verify};

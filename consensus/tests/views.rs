@@ -1,4 +1,6 @@
 //! Views of signed blocks: equal to the decoded block, and safe on any bytes.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![forbid(unsafe_code)]
 
 mod inputs;

@@ -1,4 +1,6 @@
 //! Weak subjectivity: the specification's table of periods, and stale checkpoints.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![forbid(unsafe_code)]
 
 use consensus::helpers::hash;

@@ -61,6 +61,11 @@ impl JustifiedBalances {
         &self.effective_balances
     }
 
+    /// By validator index the weight of a vote, Gwei.
+    pub(crate) fn into_effective_balances(self) -> Vec<Gwei> {
+        self.effective_balances
+    }
+
     /// The total active balance, Gwei, slashed validators included.
     pub fn total_active_balance(&self) -> Gwei {
         self.total_active_balance

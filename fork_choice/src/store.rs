@@ -71,7 +71,7 @@ pub fn get_forkchoice_store(
         unrealized_justified_checkpoint: anchor,
         unrealized_finalized_checkpoint: anchor,
         proposer_boost_root: Root::ZERO,
-        tree: Tree::new(BlockFacts {
+        tree: Tree::new(&BlockFacts {
             slot: anchor_block.slot,
             root,
             parent_root: anchor_block.parent_root,
@@ -226,7 +226,7 @@ impl Store {
         calculate_committee_fraction(total, self.spec.PROPOSER_SCORE_BOOST, &self.spec)?
             .checked_add(total)
             .ok_or(Error::Overflow)?;
-        self.votes.set_balances(&balances);
+        self.votes.set_balances(balances);
         self.memo.forget();
         Ok(())
     }

@@ -65,10 +65,10 @@ pub(crate) struct Tree {
 
 impl Tree {
     /// A tree of the anchor alone, which is its own finalized block and its own target.
-    pub(crate) fn new(facts: BlockFacts) -> Tree {
+    pub(crate) fn new(facts: &BlockFacts) -> Tree {
         Tree {
             nodes: vec![Node {
-                facts,
+                facts: *facts,
                 target_root: facts.root,
                 parent: NO_PARENT,
                 timely: true,
@@ -164,19 +164,16 @@ impl Tree {
         let mut dropped = Vec::with_capacity(places.len() - kept as usize);
         let mut nodes = Vec::with_capacity(kept as usize);
         for (node, place) in std::mem::take(&mut self.nodes).into_iter().zip(&places) {
-            match place {
-                Some(place) => {
-                    self.places.insert(node.facts.root, *place);
-                    let parent = node.parent().and_then(|at| places[at]);
-                    nodes.push(Node {
-                        parent: parent.unwrap_or(NO_PARENT),
-                        ..node
-                    });
-                }
-                None => {
-                    self.places.remove(&node.facts.root);
-                    dropped.push(node.facts.root);
-                }
+            if let Some(place) = place {
+                self.places.insert(node.facts.root, *place);
+                let parent = node.parent().and_then(|at| places[at]);
+                nodes.push(Node {
+                    parent: parent.unwrap_or(NO_PARENT),
+                    ..node
+                });
+            } else {
+                self.places.remove(&node.facts.root);
+                dropped.push(node.facts.root);
             }
         }
         self.nodes = nodes;

@@ -81,19 +81,19 @@ impl Votes {
     }
 
     /// Weighs all votes anew. No sum of these balances overflows.
-    pub(crate) fn set_balances(&mut self, balances: &JustifiedBalances) {
-        let weights = balances.effective_balances();
+    pub(crate) fn set_balances(&mut self, balances: JustifiedBalances) {
+        self.total_active_balance = Some(balances.total_active_balance());
+        let weights = balances.into_effective_balances();
         self.grow_registry(weights.len());
         self.own_weights.fill(0);
         // Votes of validators that are younger than the justified state weigh nothing.
-        let weights = weights.iter().copied().chain(std::iter::repeat(0));
+        let weights = weights.into_iter().chain(std::iter::repeat(0));
         for (vote, weight) in self.votes.iter_mut().zip(weights) {
             vote.weight = if vote.equivocating { 0 } else { weight };
             if vote.place < PRUNED {
                 self.own_weights[vote.place as usize] += vote.weight;
             }
         }
-        self.total_active_balance = Some(balances.total_active_balance());
     }
 
     /// Whether every index is of a validator of some known block.

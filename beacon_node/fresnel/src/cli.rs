@@ -156,8 +156,11 @@ pub(crate) struct SkipTarget {
 pub(crate) struct Typed {
     #[command(flatten)]
     pub(crate) network: OptionalNetworkArgs,
-    /// The specification's name of the type, for example BeaconState or SignedBeaconBlock
-    #[arg(long = "type", value_name = "T")]
+    #[arg(
+        long = "type",
+        value_name = "T",
+        help = "The specification's name of the type, for example BeaconState or SignedBeaconBlock"
+    )]
     pub(crate) type_name: String,
     /// The file: .ssz or .json, plain, gzipped or zipped
     #[arg(value_name = "FILE")]
@@ -189,8 +192,12 @@ pub(crate) struct MakeChain {
     /// Deposits after genesis, some of them top-ups or with bad signatures
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) deposits: u64,
-    /// Voluntary exits (built-in networks: SHARD_COMMITTEE_PERIOD becomes 2)
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        help = "Voluntary exits (built-in networks: SHARD_COMMITTEE_PERIOD becomes 2)"
+    )]
     pub(crate) exits: u64,
     /// Slashings, of proposers and attesters in turn
     #[arg(long, value_name = "N", default_value_t = 0)]

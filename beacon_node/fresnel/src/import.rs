@@ -240,17 +240,17 @@ impl Importer {
         let data = &attestation.data;
         self.store.validate_on_attestation(data, true)?;
         let target = data.target;
-        let indices = match self.store.get_checkpoint_block(root, target.epoch)? == target.root {
+        let own_target = self.store.get_checkpoint_block(root, target.epoch)?;
+        let indices = if own_target == target.root {
             // The block's own state has the target's committees and keys, and the transition has
             // verified the signature against them.
-            true => get_attesting_indices(state, data, &attestation.aggregation_bits)?,
-            false => {
-                self.keep_checkpoint_state(target)?;
-                let state = &self.checkpoint_states[&target];
-                let indexed = get_indexed_attestation(state, attestation)?;
-                is_valid_indexed_attestation(state, &indexed, self.vote_verifier())?;
-                indexed.attesting_indices.to_vec()
-            }
+            get_attesting_indices(state, data, &attestation.aggregation_bits)?
+        } else {
+            self.keep_checkpoint_state(target)?;
+            let state = &self.checkpoint_states[&target];
+            let indexed = get_indexed_attestation(state, attestation)?;
+            is_valid_indexed_attestation(state, &indexed, self.vote_verifier())?;
+            indexed.attesting_indices.to_vec()
         };
         Ok(self.store.on_attestation(data, &indices, true)?)
     }

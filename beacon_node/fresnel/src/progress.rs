@@ -2,6 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::VecDeque;
+use std::fmt::Write;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,8 +14,6 @@ const WINDOW: Duration = Duration::from_secs(30);
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 /// Time between two redraws, and two samples.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(200);
-/// The bar's length in steps.
-const STEPS: u64 = 1000;
 
 /// What the part done is measured by.
 pub(crate) enum Goal {
@@ -46,8 +45,7 @@ impl Progress {
     pub(crate) fn new(goal: Goal) -> Progress {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template("{bar:30} {percent:>3}%  {msg}");
-            ProgressBar::new(STEPS)
-                .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+            ProgressBar::new(1).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
         let now = Instant::now();
         Progress {
@@ -70,13 +68,13 @@ impl Progress {
         if now - last < SAMPLE_INTERVAL {
             return;
         }
-        let done = match &self.goal {
-            Goal::Bytes { total, read } => {
-                read.load(Ordering::Relaxed) as f64 / (*total).max(1) as f64
-            }
-            Goal::Slot(goal) => slot as f64 / (*goal).max(1) as f64,
+        let (part, whole) = match &self.goal {
+            Goal::Bytes { total, read } => (read.load(Ordering::Relaxed), *total),
+            Goal::Slot(goal) => (slot, *goal),
         };
-        let done = done.clamp(0.0, 1.0);
+        let whole = whole.max(1);
+        let part = part.min(whole);
+        let done = part as f64 / whole as f64;
         self.samples.push_back(Sample {
             at: now,
             slot,
@@ -88,7 +86,8 @@ impl Progress {
         }
         let text = describe(self.samples[0], self.samples[self.samples.len() - 1]);
         if let Some(bar) = &self.bar {
-            bar.set_position((done * STEPS as f64) as u64);
+            bar.set_length(whole);
+            bar.set_position(part);
             bar.set_message(text);
         } else if now - self.last_line >= LINE_INTERVAL {
             self.last_line = now;
@@ -122,13 +121,18 @@ fn describe(from: Sample, to: Sample) -> String {
     let gained = to.done - from.done;
     if gained > 0.0 && seconds >= 1.0 {
         let left = (1.0 - to.done) / gained * seconds;
-        text += &format!("  about {} left", duration(left.ceil() as u64));
+        let left = Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX);
+        // Writing to a string does not fail.
+        let _ = write!(text, "  about {} left", duration(left));
     }
     text
 }
 
-/// Seconds in words, in two units at most.
-pub(crate) fn duration(seconds: u64) -> String {
+/// A time in words, in two units at most, rounded up to seconds.
+pub(crate) fn duration(time: Duration) -> String {
+    let seconds = time
+        .as_secs()
+        .saturating_add(u64::from(time.subsec_nanos() > 0));
     match seconds {
         0..=59 => format!("{seconds} s"),
         60..=3599 => format!("{} min {} s", seconds / 60, seconds % 60),
@@ -165,8 +169,9 @@ mod tests {
 
     #[test]
     fn durations_have_two_units() {
-        assert_eq!(duration(59), "59 s");
-        assert_eq!(duration(61), "1 min 1 s");
-        assert_eq!(duration(7_260), "2 h 1 min");
+        let of = |milliseconds| duration(Duration::from_millis(milliseconds));
+        assert_eq!(of(58_001), "59 s");
+        assert_eq!(of(61_000), "1 min 1 s");
+        assert_eq!(of(7_260_000), "2 h 1 min");
     }
 }

@@ -1,6 +1,11 @@
 //! Damaged, wrong and hostile files: one sentence with the file and what to do, exit code 1, and
 //! nothing written.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "what cannot happen ends the test, also in its functions"
+)]
+
 mod support;
 
 use std::path::{Path, PathBuf};
@@ -17,7 +22,7 @@ impl Bench {
     fn new(options: &[&str]) -> Bench {
         let scratch = tempfile::tempdir().unwrap();
         let chain = make_chain(scratch.path(), "chain", options);
-        std::fs::create_dir(scratch.path().join("out")).unwrap();
+        std::fs::create_dir_all(scratch.path().join("out")).unwrap();
         let files = block_files(&chain);
         let blocks = files.iter().map(|path| std::fs::read(path).unwrap());
         Bench {
@@ -293,7 +298,7 @@ fn damaged_files_of_blocks() {
         check(&bench.refused_blocks(&file), name, words);
     }
     let folder = bench.scratch.path().join("folder");
-    std::fs::create_dir(&folder).unwrap();
+    std::fs::create_dir_all(&folder).unwrap();
     check(
         &bench.refused_blocks(&folder),
         "folder",
@@ -361,7 +366,7 @@ fn damaged_configurations() {
     let bench = Bench::new(&["--slots", "2"]);
     let good = std::fs::read_to_string(bench.chain.join("config.yaml")).unwrap();
     let folder = bench.scratch.path().join("network");
-    std::fs::create_dir(&folder).unwrap();
+    std::fs::create_dir_all(&folder).unwrap();
     let cases: [(Vec<u8>, &str); 5] = [
         (
             vec![0xff, 0xfe, 0],

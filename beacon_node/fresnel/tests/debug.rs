@@ -1,8 +1,13 @@
 //! The debug commands.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "what cannot happen ends the test, also in its functions"
+)]
+
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use support::*;
 
 fn transition(chain: &Path, pre: &Path, blocks: &[&Path], options: &[&str]) -> Run {
@@ -44,7 +49,7 @@ fn transition_and_skip_slots_agree_with_replay() {
         scratch.path().join("end.ssz"),
     );
     let files = block_files(&chain);
-    let files: Vec<_> = files.iter().map(|path| path.as_path()).collect();
+    let files: Vec<_> = files.iter().map(PathBuf::as_path).collect();
     let (first, rest) = files.split_at(5);
     transition(&chain, &genesis, first, &["--post", text(&middle)]).ok();
     let run = transition(&chain, &middle, rest, &["--post", text(&end)]).ok();
@@ -188,7 +193,7 @@ fn config_prints_what_is_in_effect() {
     );
     // What it prints can be read again, and then nothing is left to defaults.
     let again = scratch.path().join("again");
-    std::fs::create_dir(&again).unwrap();
+    std::fs::create_dir_all(&again).unwrap();
     std::fs::write(again.join("config.yaml"), &run.stdout).unwrap();
     let second = fresnel(["debug", "config", "--network-dir", text(&again)]).ok();
     assert!(!second.stdout.contains("with the default of"), "{second:?}");

@@ -1,8 +1,14 @@
 //! Chains that the program makes itself: made again they are the same, and they verify in every form
 //! in which blocks can be given.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "what cannot happen ends the test, also in its functions"
+)]
+
 mod support;
 
+use std::path::PathBuf;
 use support::*;
 
 const EVERYTHING: [&str; 16] = [
@@ -129,7 +135,7 @@ fn blocks_in_every_form_give_the_same_chain() {
     }
     single.push(files[3].clone());
     single.push(files[20].clone());
-    let single: Vec<_> = single.iter().map(|path| path.as_path()).collect();
+    let single: Vec<_> = single.iter().map(PathBuf::as_path).collect();
     let run = replay_with(&chain, &single, &[]).ok();
     assert_eq!(
         run.report(),

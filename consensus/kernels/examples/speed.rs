@@ -1,6 +1,12 @@
 //! Prints what a node and a shuffle cost on each code path of this machine, on one core:
 //! `cargo run --release -p kernels --example speed`.
 
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_macros,
+    reason = "a measurement needs a clock and an output"
+)]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

@@ -6,17 +6,17 @@
 #![deny(unsafe_code, clippy::undocumented_unsafe_blocks)]
 
 #[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code)] // Vector instructions, loads and stores.
+#[allow(unsafe_code, reason = "vector instructions, loads and stores")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code)] // Vector instructions, loads and stores.
+#[allow(unsafe_code, reason = "vector instructions, loads and stores")]
 mod avx512;
 mod engine;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
 mod portable;
 #[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code)] // Vector instructions, loads and stores.
+#[allow(unsafe_code, reason = "vector instructions, loads and stores")]
 mod sha_ni;
 mod shuffle;
 #[cfg(test)]

@@ -6,7 +6,6 @@ use blst::min_pk::{PublicKey, SecretKey, Signature};
 use blst::{BLST_ERROR, Pairing, blst_fp, blst_fp2, blst_p1_affine, blst_p2_affine};
 
 use super::BlsError;
-use crate::BLSSignature;
 
 /// The domain separation tag of the ciphersuite.
 pub(super) const DST: &[u8] = b"BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_";
@@ -81,13 +80,13 @@ pub fn decode_g2(bytes: &[u8]) -> Result<(), BlsError> {
     decode_signature(bytes).map(|_| ())
 }
 
-/// The compressed point of G2 that the message hashes to under a domain separation tag. For tests;
+/// The point of G2 that the message hashes to under a domain separation tag, uncompressed. For tests;
 /// verification hashes on its own, several times faster.
-pub fn hash_to_g2(message: &[u8], dst: &[u8]) -> BLSSignature {
+pub fn hash_to_g2(message: &[u8], dst: &[u8]) -> [u8; 192] {
     let mut one = [0; 32];
     one[31] = 1;
     let one = SecretKey::from_bytes(&one).expect("one is a secret key");
-    one.sign(message, dst, &[]).compress().into()
+    one.sign(message, dst, &[]).serialize()
 }
 
 /// A product of pairings, to be compared with one.

@@ -233,7 +233,7 @@ impl Document {
     fn into_spec(self) -> Result<LoadedSpec, SpecError> {
         let mut spec = self.base()?;
         if let Some(name) = self.known.get("CONFIG_NAME") {
-            spec.CONFIG_NAME = name.clone();
+            spec.CONFIG_NAME.clone_from(name);
         }
         for (&key, text) in &self.known {
             let constant = CONSTANTS.iter().find(|(name, _)| *name == key);

@@ -347,7 +347,7 @@ impl BeaconState {
             })
     }
 
-    /// Keeps the participation up to date with an attestation that was just appended.
+    /// Keeps the participation up to date with an attestation that is about to be appended.
     pub(super) fn record_participation(
         &mut self,
         attestation: &PendingAttestation,

@@ -349,22 +349,25 @@ impl BeaconState {
         attestation: PendingAttestation,
         is_current: bool,
     ) -> Result<(), Error> {
-        let limit = self.spec.pending_attestations_limit();
-        let (list, name) = match is_current {
+        let (length, name) = match is_current {
             true => (
-                &mut self.current_epoch_attestations,
+                self.current_epoch_attestations.len(),
                 "current_epoch_attestations",
             ),
             false => (
-                &mut self.previous_epoch_attestations,
+                self.previous_epoch_attestations.len(),
                 "previous_epoch_attestations",
             ),
         };
-        if list.len() as u64 >= limit {
+        if length as u64 >= self.spec.pending_attestations_limit() {
             return Err(Error::ListFull(name));
         }
-        list.push(attestation.clone());
-        self.record_participation(&attestation, is_current)
+        self.record_participation(&attestation, is_current)?;
+        match is_current {
+            true => self.current_epoch_attestations.push(attestation),
+            false => self.previous_epoch_attestations.push(attestation),
+        }
+        Ok(())
     }
 
     /// The current epoch's attestations become the previous one's.

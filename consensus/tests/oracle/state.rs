@@ -122,15 +122,6 @@ impl PlainState {
         head
     }
 
-    /// The fields that differ, for messages.
-    pub fn differences(&self, other: &PlainState) -> Vec<&'static str> {
-        let pairs = self.fields().into_iter().zip(other.fields());
-        pairs
-            .filter(|(a, b)| a.bytes != b.bytes)
-            .map(|(a, _)| a.name)
-            .collect()
-    }
-
     /// Where `bytes`, an SSZ state of the same preset, differs from this one.
     pub fn differs_from(&self, bytes: &[u8]) -> Option<String> {
         let mine = self.to_ssz();

@@ -1,8 +1,10 @@
 //! Single situations: known attacks and bugs, edges of time, long chains, refusals.
 
-use crate::oracle::world::{VALIDATORS, World, anchored_store, root_of, slashing, small_spec};
+use crate::oracle::world::{
+    VALIDATORS, World, anchor_block, anchored_store, root_of, slashing, small_spec,
+};
 use consensus::{Checkpoint, Gwei, Root, Slot, Spec};
-use fork_choice::{BlockFacts, Error, JustifiedBalances, Store};
+use fork_choice::{BlockFacts, Error, JustifiedBalances, Store, get_forkchoice_store};
 use std::sync::Arc;
 
 const ETH: Gwei = 1_000_000_000;
@@ -417,6 +419,46 @@ fn a_late_weak_head_on_a_strong_parent_is_built_around() {
     let vote = world.attestation(head, 2);
     world.attest(&vote, &[7], false);
     world.check(true);
+}
+
+#[test]
+fn weak_is_below_and_strong_is_above_the_threshold() {
+    let mut world = equal_world();
+    let anchor = world.order[0];
+    world.tick_to(3);
+    let block = world.good_block(anchor, 1);
+    let vote = world.attestation(block, 2);
+    world.attest(&vote, &[0], false);
+    // A committee weighs 125 ETH: a head is weak below 25 ETH, a parent strong above 200 ETH.
+    let mut weigh = |weight: Gwei| {
+        world.set_exact_balances(vec![weight], 500 * ETH);
+        world.check(true);
+        let is_weak = world.store.is_head_weak(block).unwrap();
+        (is_weak, world.store.is_parent_strong(block).unwrap())
+    };
+    assert_eq!(weigh(25 * ETH - 1), (true, false));
+    assert_eq!(weigh(25 * ETH), (false, false));
+    assert_eq!(weigh(200 * ETH), (false, false));
+    assert_eq!(weigh(200 * ETH + 1), (false, true));
+}
+
+#[test]
+fn balances_whose_weights_with_the_boost_overflow_are_refused() {
+    for boost in [1, 40, u64::MAX] {
+        let spec = Spec {
+            PROPOSER_SCORE_BOOST: boost,
+            ..(*small_spec()).clone()
+        };
+        let state = consensus::BeaconState::new(&Arc::new(spec));
+        let block = anchor_block(&state);
+        let Ok(mut store) = get_forkchoice_store(&state, &block) else {
+            assert_eq!(boost, u64::MAX);
+            continue;
+        };
+        let balances = JustifiedBalances::new(vec![], u64::MAX).unwrap();
+        let found = store.set_justified_balances(store.justified_checkpoint(), balances);
+        assert_eq!(found, Err(Error::Overflow));
+    }
 }
 
 /// Two conflicting forks, the one justified, the other finalized at a lower epoch: only with a third

@@ -41,7 +41,9 @@ fn state() -> BeaconState {
         (0, FAR_FUTURE_EPOCH, true, 28),
     ] {
         let one = validator(start, end, slashed, eth);
-        state.push_validator(&one, one.effective_balance).unwrap();
+        state
+            .push_validator(&one, one.effective_balance)
+            .expect("room");
     }
     state
 }

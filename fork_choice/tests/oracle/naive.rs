@@ -31,7 +31,7 @@ pub(crate) struct Oracle {
 }
 
 impl Oracle {
-    pub(crate) fn new(spec: &Arc<Spec>, genesis_time: u64, anchor: BlockFacts) -> Oracle {
+    pub(crate) fn new(spec: &Arc<Spec>, genesis_time: u64, anchor: &BlockFacts) -> Oracle {
         let checkpoint = anchor.unrealized_justified_checkpoint;
         Oracle {
             spec: Arc::clone(spec),
@@ -43,7 +43,7 @@ impl Oracle {
             unrealized_finalized_checkpoint: checkpoint,
             proposer_boost_root: Root::ZERO,
             equivocating_indices: BTreeSet::new(),
-            blocks: BTreeMap::from([(anchor.root, anchor)]),
+            blocks: BTreeMap::from([(anchor.root, *anchor)]),
             block_timeliness: BTreeMap::new(),
             latest_messages: BTreeMap::new(),
             balances: Vec::new(),

@@ -109,7 +109,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(store: Store) -> World {
         let anchor = *store.nodes().next().expect("the anchor").facts();
-        let oracle = Oracle::new(store.spec(), store.genesis_time(), anchor);
+        let oracle = Oracle::new(store.spec(), store.genesis_time(), &anchor);
         let mut world = World {
             store,
             oracle,

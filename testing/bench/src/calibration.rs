@@ -52,7 +52,7 @@ impl Calibration {
         let from = vec![1u8; COPIED];
         let mut to = vec![2u8; COPIED];
         let copy = measure_short(runs, || {
-            black_box(&mut to).copy_from_slice(black_box(&from))
+            black_box(&mut to).copy_from_slice(black_box(&from));
         })?;
         Ok(Calibration {
             sha256_node_ns: sha256.map(|ms| ms * 1e6),

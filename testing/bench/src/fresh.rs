@@ -20,17 +20,14 @@ const KEPT_STATES: u64 = 127;
 const MIB: f64 = (1 << 20) as f64;
 
 /// What a fresh process does for a row.
-type Work = fn(Inputs, Pool) -> Result<Sample>;
+type Work = fn(&Inputs, &Pool) -> Result<Sample>;
 
 /// The rows by name.
 const WORK: [(&str, Work); 6] = [
     ("ssz_decode_first", ssz_decode_first),
     ("pubkeys_first_load", pubkeys_first_load),
-    ("kept_state_mib", |inputs, _| Ok(kept_states(&inputs)?.0)),
-    (
-        "kept_state_mib_all",
-        |inputs, _| Ok(kept_states(&inputs)?.1),
-    ),
+    ("kept_state_mib", |inputs, _| Ok(kept_states(inputs)?.0)),
+    ("kept_state_mib_all", |inputs, _| Ok(kept_states(inputs)?.1)),
     ("rss_after_decode_mib", rss_after_decode_mib),
     ("rss_after_bench_mib", rss_after_bench_mib),
 ];
@@ -62,27 +59,27 @@ pub fn in_fresh_processes(bench: &Bench, row: &str) -> Result<Sample> {
 pub fn run(row: &str, folder: &Path, cores: usize) -> Result<()> {
     let work = WORK.iter().find(|(name, _)| *name == row);
     let (_, work) = work.with_context(|| format!("no row {row} needs a fresh process"))?;
-    let sample = work(Inputs::open(folder)?, Pool::new(cores))?;
+    let sample = work(&Inputs::open(folder)?, &Pool::new(cores))?;
     println!("{}", json!({"wall": sample.wall, "cpu": sample.cpu}));
     Ok(())
 }
 
-fn ssz_decode_first(inputs: Inputs, _: Pool) -> Result<Sample> {
+fn ssz_decode_first(inputs: &Inputs, _: &Pool) -> Result<Sample> {
     let bytes = inputs.state_bytes()?;
     let (sample, _) = once(|| inputs.decode(&bytes))?;
     Ok(sample)
 }
 
-fn pubkeys_first_load(inputs: Inputs, pool: Pool) -> Result<Sample> {
+fn pubkeys_first_load(inputs: &Inputs, pool: &Pool) -> Result<Sample> {
     let state = inputs.decode(&inputs.state_bytes()?)?;
     let (sample, ()) = once(|| {
-        state.warm_keys(&pool);
+        state.warm_keys(pool);
         Ok(())
     })?;
     Ok(sample)
 }
 
-fn rss_after_decode_mib(inputs: Inputs, _: Pool) -> Result<Sample> {
+fn rss_after_decode_mib(inputs: &Inputs, _: &Pool) -> Result<Sample> {
     let bytes = inputs.state_bytes()?;
     let state = inputs.decode(&bytes)?;
     drop(bytes);
@@ -92,8 +89,8 @@ fn rss_after_decode_mib(inputs: Inputs, _: Pool) -> Result<Sample> {
 }
 
 /// After every row on one state or one block was measured once, one state kept.
-fn rss_after_bench_mib(inputs: Inputs, pool: Pool) -> Result<Sample> {
-    let mut bench = Bench::new(inputs, pool, 1);
+fn rss_after_bench_mib(inputs: &Inputs, pool: &Pool) -> Result<Sample> {
+    let mut bench = Bench::new(inputs.clone(), pool.clone(), 1);
     for row in ROWS.iter().filter(|row| row.is_part_of_bench) {
         (row.run)(&bench)?;
     }
@@ -134,4 +131,16 @@ fn shufflings_mib(states: &[BeaconState]) -> Result<f64> {
         }
     }
     Ok(size as f64 / MIB)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_work_is_a_row() {
+        for (name, _) in WORK {
+            assert!(ROWS.iter().any(|row| row.name == name), "{name}");
+        }
+    }
 }

@@ -272,7 +272,9 @@ mod tests {
 
     #[test]
     fn all_but_the_slashed_gain() {
-        assert_eq!(gainers(Variant::Slashed), VALIDATORS / 100 * 99);
+        // But for slashed proposers.
+        let gainers = gainers(Variant::Slashed);
+        assert!(gainers.abs_diff(VALIDATORS / 100 * 99) < 32, "{gainers}");
     }
 
     #[test]

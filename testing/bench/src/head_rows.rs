@@ -68,7 +68,7 @@ fn unmoved(bench: &Bench, blocks: usize) -> Result<Sample> {
     forest.cast(&votes)?;
     let mut heads_found = true;
     let sample = measure_short(bench.runs, || {
-        heads_found &= forest.store.get_head().is_ok()
+        heads_found &= forest.store.get_head().is_ok();
     })?;
     anyhow::ensure!(heads_found, "no head");
     Ok(sample)

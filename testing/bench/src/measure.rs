@@ -37,6 +37,7 @@ impl Sample {
     }
 
     /// The same run in another unit.
+    #[must_use]
     pub fn map(self, convert: impl Fn(f64) -> f64) -> Sample {
         Sample {
             wall: convert(self.wall),
@@ -107,7 +108,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     match values.len() {
         0 => f64::NAN,
         len if len % 2 == 1 => values[len / 2],
-        len => (values[len / 2 - 1] + values[len / 2]) / 2.0,
+        len => f64::midpoint(values[len / 2 - 1], values[len / 2]),
     }
 }
 
@@ -142,8 +143,8 @@ mod tests {
 
     #[test]
     fn medians() {
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
+        assert!((median(vec![3.0, 1.0, 2.0]) - 2.0).abs() < 1e-9);
+        assert!((median(vec![4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < 1e-9);
     }
 
     #[test]

@@ -81,6 +81,14 @@ impl Row {
         Row { baselines, ..self }
     }
 
+    /// Our cost by theirs, if our machine is that much slower: less than 1 is better.
+    pub fn ratio(&self, ours: f64, slowness: f64, theirs: f64) -> f64 {
+        match self.is_rate {
+            true => theirs / slowness / ours,
+            false => ours / slowness / theirs,
+        }
+    }
+
     /// What to compare with at that many validators.
     pub fn baseline(&self, validators: usize) -> Baseline {
         let figures = self.baselines.iter().find(|(n, _)| *n == validators);
@@ -189,3 +197,37 @@ pub const ROWS: &[Row] = &[
     })
     .beside(&[(N400, [400.0, 433.0, 200.0])]),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str) -> &'static Row {
+        ROWS.iter().find(|row| row.name == name).unwrap()
+    }
+
+    #[test]
+    fn no_name_is_there_twice() {
+        for (at, row) in ROWS.iter().enumerate() {
+            assert!(ROWS[..at].iter().all(|other| other.name != row.name));
+        }
+    }
+
+    #[test]
+    fn unknown_figures_are_none() {
+        let shuffle = named("shuffle");
+        assert_eq!(shuffle.baseline(N400).lighthouse, Some(88.3));
+        assert_eq!(shuffle.baseline(N16).grandine, None);
+        assert_eq!(shuffle.baseline(1).lighthouse, None);
+    }
+
+    #[test]
+    fn half_the_cost_and_twice_the_rate_are_the_same_ratio() {
+        let is_half = |ratio: f64| (ratio - 0.5).abs() < 1e-9;
+        assert!(is_half(named("shuffle").ratio(5.0, 1.0, 10.0)));
+        assert!(is_half(named("replay_blocks_per_s").ratio(20.0, 1.0, 10.0)));
+        // On a machine of half the speed.
+        assert!(is_half(named("shuffle").ratio(10.0, 2.0, 10.0)));
+        assert!(is_half(named("replay_blocks_per_s").ratio(10.0, 2.0, 10.0)));
+    }
+}

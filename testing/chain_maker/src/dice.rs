@@ -1,6 +1,6 @@
 //! Repeatable choices: everything random about a made chain follows from its seed.
 
-/// A stream of numbers that depends on the seed alone (SplitMix64). Not for secrets.
+/// A stream of numbers that depends on the seed alone (`SplitMix64`). Not for secrets.
 #[derive(Clone, Debug)]
 pub struct Dice(u64);
 

@@ -179,15 +179,12 @@ impl Run {
         }) else {
             return Ok(0);
         };
-        match self.slashings % 2 {
-            0 => {
-                let slashing = maker.proposer_slashing(state, index)?;
-                options.proposer_slashings.push(slashing);
-            }
-            _ => {
-                let slashing = maker.attester_slashing(state, &[index])?;
-                options.attester_slashings.push(slashing);
-            }
+        if self.slashings.is_multiple_of(2) {
+            let slashing = maker.proposer_slashing(state, index)?;
+            options.proposer_slashings.push(slashing);
+        } else {
+            let slashing = maker.attester_slashing(state, &[index])?;
+            options.attester_slashings.push(slashing);
         }
         Ok(1)
     }

@@ -1,5 +1,10 @@
 //! Made chains pass the full transition, and hold what they were asked to hold.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "what cannot happen ends the test, also in its functions"
+)]
+
 use chain_maker::{BlockOptions, ChainMaker, ChainOptions, Error, Totals, make_chain};
 use consensus::transition::{SignatureMode, Signatures, state_transition};
 use consensus::{BeaconState, Bls, Pool, Root, SignedBeaconBlock, Spec};

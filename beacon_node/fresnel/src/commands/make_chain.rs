@@ -80,7 +80,7 @@ fn check_new(out: &Path) -> anyhow::Result<()> {
 }
 
 fn write_chain(args: &MakeChain, maker: &mut ChainMaker, folder: &Path) -> anyhow::Result<Totals> {
-    std::fs::create_dir(folder)?;
+    std::fs::create_dir_all(folder)?;
     std::fs::write(folder.join("config.yaml"), maker.spec().to_yaml())?;
     std::fs::write(folder.join("genesis.ssz"), maker.genesis().as_ssz_bytes())?;
     let options = ChainOptions {
@@ -95,10 +95,10 @@ fn write_chain(args: &MakeChain, maker: &mut ChainMaker, folder: &Path) -> anyho
     let totals = make_chain(maker, &options, |made, is_on_chain| {
         let name = file_name(made);
         std::fs::write(folder.join(&name), made.block.as_ssz_bytes())?;
-        blocks.push(block_json(made, is_on_chain, name));
+        blocks.push(block_json(made, is_on_chain, &name));
         anyhow::Ok(())
     })?;
-    let chain = chain_json(maker, blocks)?;
+    let chain = chain_json(maker, &blocks)?;
     std::fs::write(
         folder.join("chain.json"),
         serde_json::to_vec_pretty(&chain)?,
@@ -112,7 +112,7 @@ fn file_name(made: &Made) -> String {
     format!("block_{:06}_{}.ssz", message.slot, &root[2..10])
 }
 
-fn block_json(made: &Made, is_on_chain: bool, file: String) -> Value {
+fn block_json(made: &Made, is_on_chain: bool, file: &str) -> Value {
     let block = &made.block.message;
     json!({
         "slot": block.slot,
@@ -124,7 +124,7 @@ fn block_json(made: &Made, is_on_chain: bool, file: String) -> Value {
     })
 }
 
-fn chain_json(maker: &ChainMaker, blocks: Vec<Value>) -> anyhow::Result<Value> {
+fn chain_json(maker: &ChainMaker, blocks: &[Value]) -> anyhow::Result<Value> {
     let genesis = maker.genesis();
     let head = maker.post_state(maker.head())?;
     let checkpoint =

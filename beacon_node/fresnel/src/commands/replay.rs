@@ -151,7 +151,8 @@ fn report(importer: &mut Importer, started: Instant) -> anyhow::Result<()> {
     let (head_slot, state_root) = (state.latest_block_header().slot, state.hash_tree_root());
     let justified = importer.store().justified_checkpoint();
     let finalized = importer.store().finalized_checkpoint();
-    let seconds = started.elapsed().as_secs_f64();
+    let elapsed = started.elapsed();
+    let seconds = elapsed.as_secs_f64();
     println!("head        slot {head_slot}  {head}");
     println!("justified   epoch {}  {}", justified.epoch, justified.root);
     println!("finalized   epoch {}  {}", finalized.epoch, finalized.root);
@@ -169,7 +170,7 @@ fn report(importer: &mut Importer, started: Instant) -> anyhow::Result<()> {
     );
     println!(
         "time        {}: {:.1} slots/s, {:.1} blocks/s",
-        duration(seconds.ceil() as u64),
+        duration(elapsed),
         counts.highest_slot as f64 / seconds,
         counts.blocks as f64 / seconds
     );

@@ -3,9 +3,11 @@
 use crate::cli::SpecTest;
 
 pub(crate) fn run(args: &SpecTest) -> anyhow::Result<()> {
-    let mut options = spec_tests::Options::new(&args.vectors);
-    options.filter = args.filter.clone();
-    options.sabotage = args.sabotage;
+    let options = spec_tests::Options {
+        filter: args.filter.clone(),
+        sabotage: args.sabotage,
+        ..spec_tests::Options::new(&args.vectors)
+    };
     let summary = spec_tests::run(&options, &mut std::io::stdout().lock());
     match summary.success() {
         true => Ok(()),

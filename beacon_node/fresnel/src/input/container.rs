@@ -2,6 +2,7 @@
 
 use anyhow::{Context, bail};
 use flate2::read::MultiGzDecoder;
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read};
 use std::path::Path;
@@ -126,7 +127,7 @@ fn unzip(path: &Path) -> anyhow::Result<Vec<u8>> {
         .file_names()
         .filter_map(Result::ok)
         .filter(|name| name.ends_with(".ssz") || name.ends_with(".json"))
-        .map(|name| name.into_owned())
+        .map(Cow::into_owned)
         .collect();
     let [entry] = names.as_slice() else {
         bail!(

@@ -146,7 +146,7 @@ mod tests {
         let mut file = record(*b"e2", &[]);
         file.extend(record([1, 0], &compressed(b"one")));
         file.extend(record(*b"i2", &[7; 20]));
-        file.extend(record([1, 0], &compressed(&[9; 200_000])));
+        file.extend(record([1, 0], &compressed(&vec![9; 200_000])));
         let found = blocks(&file, 200_000).unwrap();
         assert_eq!(found, [b"one".to_vec(), vec![9; 200_000]]);
         assert!(blocks(&file, 199_999).is_err());

@@ -1,7 +1,9 @@
 //! Running the program, chains to run it on, and the files of `../shared`.
 
-// Each test file is a program of its own and uses a part of this.
-#![allow(dead_code)]
+#![allow(
+    dead_code,
+    reason = "each test file is a program of its own and uses a part of this"
+)]
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};

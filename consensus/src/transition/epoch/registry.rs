@@ -74,7 +74,7 @@ pub fn process_slashings(state: &mut BeaconState) -> Result<(), Error> {
     let slashed_sum = state
         .slashings()
         .iter()
-        .try_fold(0u64, |sum, amount| sum.checked_add(amount))
+        .try_fold(0u64, u64::checked_add)
         .and_then(|sum| sum.checked_mul(spec.PROPORTIONAL_SLASHING_MULTIPLIER))
         .ok_or_else(Error::overflow)?;
     let adjusted_total_slashing_balance = slashed_sum.min(total_balance);

@@ -23,7 +23,7 @@ impl BlsSetting {
         let meta = case.meta()?;
         match meta
             .get("bls_setting")
-            .map(|value| value.number())
+            .map(super::super::value::Value::number)
             .transpose()?
         {
             None | Some(0) => Ok(BlsSetting::Either),
