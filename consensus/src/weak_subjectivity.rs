@@ -42,7 +42,7 @@ pub enum WeakSubjectivityError {
 /// # Errors
 /// [`Error::NoActiveValidators`], and [`Error::Overflow`] for balances below one Ether.
 pub fn compute_weak_subjectivity_period(state: &BeaconState) -> Result<u64, Error> {
-    let active = state.active_totals()?.count;
+    let active = state.active_set().len();
     let total = get_total_active_balance(state)?;
     let average = total.checked_div(active).ok_or(Error::NoActiveValidators)? / ETH_TO_GWEI;
     let churn = get_validator_churn_limit(state)?;

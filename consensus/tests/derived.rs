@@ -1,5 +1,6 @@
 //! What a state keeps beside its fields is right after any writes in any order: compared with a
 //! fresh copy that has kept nothing.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod oracle;
 
@@ -300,7 +301,7 @@ fn cl_2021_14_the_list_of_previous_attestations_does_not_overflow() {
 fn square_root_by_search(n: u64) -> u64 {
     let (mut low, mut high) = (0u128, 1u128 << 32);
     while high - low > 1 {
-        let middle = (low + high) / 2;
+        let middle = low.midpoint(high);
         match middle * middle <= u128::from(n) {
             true => low = middle,
             false => high = middle,

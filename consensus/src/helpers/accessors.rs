@@ -52,7 +52,7 @@ pub fn get_active_validator_indices(state: &BeaconState, epoch: Epoch) -> Vec<Va
 /// `beacon-chain.md#get_validator_churn_limit`
 pub fn get_validator_churn_limit(state: &BeaconState) -> Result<u64, Error> {
     let spec = state.spec();
-    let active = state.active_totals()?.count;
+    let active = state.active_set().len();
     Ok(spec
         .MIN_PER_EPOCH_CHURN_LIMIT
         .max(active / spec.CHURN_LIMIT_QUOTIENT))
@@ -111,7 +111,7 @@ pub fn get_total_balance(state: &BeaconState, indices: &[ValidatorIndex]) -> Res
 
 /// `beacon-chain.md#get_total_active_balance`
 pub fn get_total_active_balance(state: &BeaconState) -> Result<Gwei, Error> {
-    let balance = state.active_totals()?.balance;
+    let balance = state.active_set().balance()?;
     Ok(balance.max(state.spec().EFFECTIVE_BALANCE_INCREMENT))
 }
 
@@ -131,7 +131,9 @@ pub fn get_indexed_attestation(
     state: &BeaconState,
     attestation: &Attestation,
 ) -> Result<IndexedAttestation, Error> {
-    let indices = get_attesting_indices(state, &attestation.data, &attestation.aggregation_bits)?;
+    let bits = &attestation.aggregation_bits;
+    let mut indices = get_attesting_indices(state, &attestation.data, bits)?;
+    indices.sort_unstable();
     Ok(IndexedAttestation {
         attesting_indices: indices
             .try_into()
@@ -141,8 +143,8 @@ pub fn get_indexed_attestation(
     })
 }
 
-/// `beacon-chain.md#get_attesting_indices`, ascending. Bits of another number than the committee
-/// has members are an error.
+/// `beacon-chain.md#get_attesting_indices`: a set, here in committee order. Bits of another number
+/// than the committee has members are an error.
 pub fn get_attesting_indices(
     state: &BeaconState,
     data: &AttestationData,
@@ -150,7 +152,5 @@ pub fn get_attesting_indices(
 ) -> Result<Vec<ValidatorIndex>, Error> {
     let shuffling = state.shuffling(compute_epoch_at_slot(data.slot, state.spec()))?;
     let attesters = shuffling.attesters(data.slot, data.index, bits)?;
-    let mut indices: Vec<_> = attesters.map(|(_, index)| index.into()).collect();
-    indices.sort_unstable();
-    Ok(indices)
+    Ok(attesters.map(|(_, index)| index.into()).collect())
 }

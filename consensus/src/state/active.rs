@@ -1,4 +1,5 @@
-//! The active validators of an epoch, without a list of them.
+//! The active validators of an epoch: their number, their balance, and the n-th of them, from one
+//! scan and without a list.
 
 use super::{ValidatorChunk, Validators};
 use crate::cow::Chunk;
@@ -7,31 +8,43 @@ use crate::primitives::*;
 
 /// Counts of active validators from which the n-th active one is found: 4 bytes per 128
 /// validators, against 4 bytes per validator for the list, and no list to fill each epoch.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct ActiveSet {
     epoch: Epoch,
     /// By registry chunk, the number of active validators before it.
     before: Vec<u32>,
     len: u64,
+    /// `None` if it does not fit 64 bits.
+    balance: Option<Gwei>,
 }
 
 impl ActiveSet {
     /// The validators active in `epoch`.
     pub(super) fn new(validators: &Validators, epoch: Epoch) -> Self {
-        let mut before = Vec::with_capacity(validators.chunks().count());
-        let mut len = 0u32;
-        for chunk in validators.chunks() {
-            before.push(len);
-            let spans = chunk.activation_epoch().iter().zip(chunk.exit_epoch());
-            let is_active =
-                |(&activation, &exit): (&Epoch, &Epoch)| is_active(activation, epoch, exit);
-            len += spans.map(|span| u32::from(is_active(span))).sum::<u32>();
-        }
-        ActiveSet {
+        let mut set = ActiveSet {
             epoch,
-            before,
-            len: len.into(),
+            before: Vec::with_capacity(validators.len().div_ceil(ValidatorChunk::CAPACITY)),
+            len: 0,
+            balance: Some(0),
+        };
+        for chunk in validators.chunks() {
+            set.before.push(set.len as u32);
+            let spans = chunk.activation_epoch().iter().zip(chunk.exit_epoch());
+            let mut balance: Option<Gwei> = Some(0);
+            for ((&activation, &exit), &of) in spans.zip(chunk.effective_balance()) {
+                if is_active(activation, epoch, exit) {
+                    set.len += 1;
+                    balance = balance.and_then(|sum| sum.checked_add(of));
+                }
+            }
+            set.balance = set.balance.zip(balance).and_then(|(a, b)| a.checked_add(b));
         }
+        set
+    }
+
+    /// Sum of the effective balances, Gwei, without the floor of one increment.
+    pub(crate) fn balance(&self) -> Result<Gwei, Error> {
+        self.balance.ok_or_else(Error::overflow)
     }
 
     /// Number of active validators.

@@ -4,7 +4,7 @@
 use super::active::ActiveSet;
 use super::participation::EpochParticipation;
 use super::shuffling::Shuffling;
-use super::{BeaconState, PendingAttestations, Validators};
+use super::{BeaconState, PendingAttestations};
 use crate::bls::PubkeyId;
 use crate::containers::PendingAttestation;
 use crate::error::Error;
@@ -12,15 +12,6 @@ use crate::helpers::*;
 use crate::primitives::*;
 use crate::state::key_index::KeyIndex;
 use std::sync::{Arc, OnceLock};
-
-/// Number and balance of the validators active in the current epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ActiveTotals {
-    /// Number of active validators.
-    pub count: u64,
-    /// Sum of their effective balances, Gwei, without the floor of one increment.
-    pub balance: Gwei,
-}
 
 /// The end of the exit queue: the latest exit epoch and how many leave in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,28 +22,13 @@ pub(crate) struct ExitQueue {
     pub churn: u64,
 }
 
-/// The proposers of an epoch, each computed when first asked for.
-#[derive(Debug)]
-struct Proposers {
-    active: ActiveSet,
-    slots: Vec<OnceLock<ValidatorIndex>>,
-}
-
-impl Proposers {
-    fn new(validators: &Validators, epoch: Epoch, slots: usize) -> Self {
-        Proposers {
-            active: ActiveSet::new(validators, epoch),
-            slots: vec![OnceLock::new(); slots],
-        }
-    }
-}
-
 #[derive(Clone, Debug, Default)]
 pub(super) struct Derived {
     /// Of the previous, the current and the next epoch.
     shufflings: [OnceLock<Arc<Shuffling>>; 3],
-    proposers: OnceLock<Arc<Proposers>>,
-    active: OnceLock<ActiveTotals>,
+    /// Of each slot of the current epoch, computed when first asked for.
+    proposers: OnceLock<Arc<Vec<OnceLock<ValidatorIndex>>>>,
+    active: OnceLock<Arc<ActiveSet>>,
     exit_queue: OnceLock<ExitQueue>,
     previous_participation: OnceLock<EpochParticipation>,
     current_participation: OnceLock<EpochParticipation>,
@@ -184,27 +160,19 @@ impl BeaconState {
 
     /// `get_beacon_proposer_index` of any slot of the current epoch, by its place in the epoch.
     pub(crate) fn proposer(&self, slot_index: u64) -> Result<ValidatorIndex, Error> {
-        let kept = self.derived.proposers.get_or_init(|| {
+        let slots = self.derived.proposers.get_or_init(|| {
             let slots = self.spec.SLOTS_PER_EPOCH as usize;
-            Arc::new(Proposers::new(
-                &self.validators,
-                get_current_epoch(self),
-                slots,
-            ))
+            Arc::new(vec![OnceLock::new(); slots])
         });
-        let slot = &kept.slots[slot_index as usize];
+        let slot = &slots[slot_index as usize];
         if let Some(&proposer) = slot.get() {
             return Ok(proposer);
         }
-        let proposer = self.compute_proposer(slot_index, &kept.active)?;
+        let proposer = self.compute_proposer(slot_index)?;
         Ok(*slot.get_or_init(|| proposer))
     }
 
-    fn compute_proposer(
-        &self,
-        slot_index: u64,
-        active: &ActiveSet,
-    ) -> Result<ValidatorIndex, Error> {
+    fn compute_proposer(&self, slot_index: u64) -> Result<ValidatorIndex, Error> {
         let epoch = get_current_epoch(self);
         let slot = compute_start_slot_at_epoch(epoch, &self.spec)?
             .checked_add(slot_index)
@@ -213,36 +181,15 @@ impl BeaconState {
         let seed = get_seed(self, epoch, DOMAIN_BEACON_PROPOSER);
         preimage[..32].copy_from_slice(seed.as_slice());
         preimage[32..].copy_from_slice(&slot.to_le_bytes());
-        compute_proposer_index(self, active, &hash(&preimage))
+        compute_proposer_index(self, self.active_set(), &hash(&preimage))
     }
 
-    /// Number and balance of the validators active in the current epoch.
-    pub(crate) fn active_totals(&self) -> Result<ActiveTotals, Error> {
-        if let Some(&totals) = self.derived.active.get() {
-            return Ok(totals);
-        }
-        let epoch = get_current_epoch(self);
-        let mut totals = ActiveTotals {
-            count: 0,
-            balance: 0,
-        };
-        for chunk in self.validators.chunks() {
-            let columns = chunk
-                .activation_epoch()
-                .iter()
-                .zip(chunk.exit_epoch())
-                .zip(chunk.effective_balance());
-            for ((&activation, &exit), &balance) in columns {
-                if activation <= epoch && epoch < exit {
-                    totals.count += 1;
-                    totals.balance = totals
-                        .balance
-                        .checked_add(balance)
-                        .ok_or_else(Error::overflow)?;
-                }
-            }
-        }
-        Ok(*self.derived.active.get_or_init(|| totals))
+    /// The validators active in the current epoch.
+    pub(crate) fn active_set(&self) -> &ActiveSet {
+        self.derived.active.get_or_init(|| {
+            let epoch = get_current_epoch(self);
+            Arc::new(ActiveSet::new(&self.validators, epoch))
+        })
     }
 
     /// The end of the exit queue.
@@ -381,14 +328,14 @@ impl BeaconState {
             kept.is_none_or(|kept| fresh.shuffling(of).is_ok_and(|new| new == *kept))
         });
         let proposers = kept.proposers.get().is_none_or(|kept| {
-            let mut slots = (0..).zip(&kept.slots);
+            let mut slots = (0..).zip(kept.iter());
             slots.all(|(at, kept)| {
                 kept.get()
                     .is_none_or(|kept| fresh.proposer(at) == Ok(*kept))
             })
         });
         let active = kept.active.get();
-        let active = active.is_none_or(|kept| fresh.active_totals().as_ref() == Ok(kept));
+        let active = active.is_none_or(|kept| *fresh.active_set() == **kept);
         let exits = kept.exit_queue.get();
         let exits = exits.is_none_or(|kept| fresh.exit_queue() == *kept);
         let balances = self.target_balances() == fresh.target_balances();

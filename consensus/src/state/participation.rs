@@ -3,8 +3,9 @@
 //! Bits are in committee order, one vector per slot, so that a block's attestations touch one or
 //! two vectors of some 1.6 KiB (400,000 validators) and not the whole registry.
 
-use super::{Shuffling, Validators};
+use super::{Shuffling, ValidatorChunk, Validators};
 use crate::containers::AttestationData;
+use crate::cow::Chunk;
 use crate::error::Error;
 use crate::primitives::*;
 use std::sync::{Arc, OnceLock};
@@ -80,7 +81,9 @@ impl EpochParticipation {
         if let Some(&balance) = self.target_balance.get() {
             return Ok(balance);
         }
-        let mut balance: Gwei = 0;
+        // Into registry order first: the bits of 400,000 validators are 50 KB, so that scattering
+        // them is cheap, and the balances are then read in sequence.
+        let mut attested = vec![0u64; validators.len().div_ceil(64)];
         for (slot_index, words) in self.slots.iter().enumerate() {
             let start = shuffling.slot_range(slot_index as u64).start;
             for (at, &word) in words.iter().enumerate() {
@@ -89,8 +92,18 @@ impl EpochParticipation {
                     let position = start + at * 64 + word.trailing_zeros() as usize;
                     word &= word - 1;
                     let validator = shuffling.order()[position] as usize;
+                    attested[validator / 64] |= 1 << (validator % 64);
+                }
+            }
+        }
+        let mut balance: Gwei = 0;
+        let mut words = attested.chunks(ValidatorChunk::CAPACITY / 64);
+        for (chunk, words) in validators.chunks().zip(&mut words) {
+            let columns = chunk.effective_balance().iter().zip(chunk.slashed());
+            for (at, (&effective_balance, &slashed)) in columns.enumerate() {
+                if words[at / 64] >> (at % 64) & 1 == 1 && !slashed {
                     balance = balance
-                        .checked_add(validators.unslashed_balance(validator))
+                        .checked_add(effective_balance)
                         .ok_or_else(Error::overflow)?;
                 }
             }

@@ -7,6 +7,14 @@
     unreachable_pub,
     reason = "several tests include this module and each uses a part of it"
 )]
+#![allow(
+    clippy::unnecessary_wraps,
+    reason = "the steps of an epoch have one type, whether or not they can fail"
+)]
+#![allow(
+    clippy::manual_midpoint,
+    reason = "the specification's own expressions"
+)]
 
 pub mod deltas;
 pub mod epoch;

@@ -78,7 +78,7 @@ fn time_rows() -> Vec<Row> {
             "TargetEpochOutOfRange",
             |s| {
                 change(s, true, |attestation| {
-                    attestation.data.target.epoch = u64::MAX
+                    attestation.data.target.epoch = u64::MAX;
                 })
             },
         ),
@@ -110,7 +110,7 @@ fn time_rows() -> Vec<Row> {
             "AttestationTooOld",
             |s| {
                 change(s, false, |attestation| {
-                    attestation.data.slot = s.block.slot - 9
+                    attestation.data.slot = s.block.slot - 9;
                 })
             },
         ),
@@ -203,7 +203,7 @@ fn vote_rows() -> Vec<Row> {
             "SourceCheckpointMismatch",
             |s| {
                 change(s, true, |attestation| {
-                    attestation.data.source.root = nonsense()
+                    attestation.data.source.root = nonsense();
                 })
             },
         ),

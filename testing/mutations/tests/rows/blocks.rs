@@ -7,12 +7,14 @@ use consensus::{BLSSignature, Bls, FAR_FUTURE_EPOCH, Pool};
 use mutations::nonsense;
 
 pub(super) fn rows() -> Vec<Row> {
-    let mut rows = headers();
+    let mut rows = envelopes();
+    rows.extend(headers());
     rows.extend(bodies());
     rows
 }
 
-fn headers() -> Vec<Row> {
+/// `state_transition` around `process_block`.
+fn envelopes() -> Vec<Row> {
     vec![
         row(
             "process_slots",
@@ -80,6 +82,12 @@ fn headers() -> Vec<Row> {
             "StateRootMismatch",
             |s| s.transition(|block| block.body.voluntary_exits = Default::default()),
         ),
+    ]
+}
+
+/// `process_block_header`.
+fn headers() -> Vec<Row> {
+    vec![
         row(
             "process_block_header",
             "assert block.slot == state.slot",

@@ -72,7 +72,7 @@ fn proposer_rows() -> Vec<Row> {
             "ProposerSlashingHeadersEqual",
             |s| {
                 proposer(s, |slashing| {
-                    slashing.signed_header_2 = slashing.signed_header_1
+                    slashing.signed_header_2 = slashing.signed_header_1;
                 })
             },
         ),
@@ -242,7 +242,7 @@ fn index_rows() -> Vec<Row> {
             "AttestationEmpty",
             |s| {
                 attester(s, |it| {
-                    it.attestation_1.attesting_indices = Default::default()
+                    it.attestation_1.attesting_indices = Default::default();
                 })
             },
         ),
@@ -253,7 +253,7 @@ fn index_rows() -> Vec<Row> {
             "AttestationEmpty",
             |s| {
                 attester(s, |it| {
-                    it.attestation_2.attesting_indices = Default::default()
+                    it.attestation_2.attesting_indices = Default::default();
                 })
             },
         ),
