@@ -11,7 +11,7 @@ use crate::primitives::*;
 #[derive(Debug, PartialEq, Eq)]
 pub struct ActiveSet {
     epoch: Epoch,
-    /// By registry chunk, the number of active validators before it.
+    /// By registry chunk, the number of active validators before it; up to the last chunk with one.
     before: Vec<u32>,
     len: u64,
     /// `None` if it does not fit 64 bits.
@@ -39,6 +39,12 @@ impl ActiveSet {
             }
             set.balance = set.balance.zip(balance).and_then(|(a, b)| a.checked_add(b));
         }
+        // Chunks without an active validator at the end: deposits may add more of them.
+        while set
+            .before
+            .pop_if(|before| u64::from(*before) == set.len)
+            .is_some()
+        {}
         set
     }
 
