@@ -60,6 +60,7 @@ pub const LAYERS: &[(&str, MayUse)] = &[
     ),
     ("beacon_node/fresnel", MayUse::All),
     ("testing/chain_maker", MayUse::All),
+    ("testing/mutations", MayUse::All),
     ("testing/spec_tests", MayUse::All),
     ("testing/sim", MayUse::All),
     ("testing/bench", MayUse::All),
