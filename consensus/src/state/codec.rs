@@ -64,7 +64,8 @@ fn attestations(bytes: &[u8], limit: u64) -> Result<PendingAttestations, DecodeE
 
 impl BeaconState {
     /// Decodes a state of `spec`'s shape, strictly. Checks the form only: lists that disagree with
-    /// each other are met by the transition. The public keys are interned, not decompressed.
+    /// each other are met by the transition. The public keys are interned, for as
+    /// long as the process lives, and not decompressed: states come from places that are trusted.
     pub fn from_ssz_bytes(bytes: &[u8], spec: &Arc<Spec>) -> Result<BeaconState, Error> {
         let vector = |length: u64, size: usize| length as usize * size;
         let mut builder = SszDecoderBuilder::new(bytes);

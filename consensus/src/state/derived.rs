@@ -80,6 +80,19 @@ impl Derived {
             self.proposers = OnceLock::new();
             self.active = OnceLock::new();
         }
+        self.forget_participation_if(|of| of >= epoch);
+    }
+
+    /// Participation is by position in the committees, which changed for these epochs.
+    fn forget_participation_if(&mut self, changed: impl Fn(Epoch) -> bool) {
+        for kept in [
+            &mut self.previous_participation,
+            &mut self.current_participation,
+        ] {
+            if kept.get().is_some_and(|kept| changed(kept.epoch())) {
+                *kept = OnceLock::new();
+            }
+        }
     }
 
     /// The seed of `epoch` changed.
@@ -92,6 +105,7 @@ impl Derived {
         if current == epoch {
             self.proposers = OnceLock::new();
         }
+        self.forget_participation_if(|of| of == epoch);
     }
 
     /// An effective balance changed.
@@ -251,13 +265,15 @@ impl BeaconState {
             return Ok(0);
         }
         let shuffling = self.shuffling(epoch)?;
+        let compute = || self.compute_participation(epoch, attestations, &shuffling);
         if kept.get().is_none() {
-            let participation = self.compute_participation(epoch, attestations, &shuffling)?;
-            let _ = kept.set(participation);
+            let _ = kept.set(compute()?);
         }
-        let participation = kept.get().expect("set above");
-        debug_assert!(participation.epoch() == epoch);
-        participation.target_balance(&shuffling, &self.validators)
+        match kept.get().filter(|kept| kept.epoch() == epoch) {
+            Some(kept) => kept.target_balance(&shuffling, &self.validators),
+            // Between the slot's step into a new epoch and the lists' rotation.
+            None => compute()?.target_balance(&shuffling, &self.validators),
+        }
     }
 
     fn compute_participation(
@@ -300,11 +316,13 @@ impl BeaconState {
         attestation: &PendingAttestation,
         is_current: bool,
     ) -> Result<(), Error> {
-        let kept = match is_current {
-            true => &mut self.derived.current_participation,
-            false => &mut self.derived.previous_participation,
+        let (current, previous) = (get_current_epoch(self), get_previous_epoch(self));
+        let (kept, epoch) = match is_current {
+            true => (&mut self.derived.current_participation, current),
+            false => (&mut self.derived.previous_participation, previous),
         };
-        let Some(mut participation) = std::mem::take(kept).into_inner() else {
+        let kept = std::mem::take(kept).into_inner();
+        let Some(mut participation) = kept.filter(|kept| kept.epoch() == epoch) else {
             return Ok(());
         };
         let shuffling = self.shuffling(participation.epoch())?;

@@ -20,6 +20,9 @@ use crate::state::BeaconState;
 /// over the block and returns the block's root. The block's signature counts among `signatures`;
 /// with `validate_state_root` the block's state root must be that of the post-state.
 ///
+/// Every slot up to the block's costs work, as in the specification: a caller that takes blocks
+/// from strangers refuses slots of the future first.
+///
 /// # Errors
 /// The first violated assertion; then `state` is what it was.
 pub fn state_transition(
@@ -28,6 +31,7 @@ pub fn state_transition(
     signatures: &mut Signatures<'_>,
     validate_state_root: bool,
 ) -> Result<Root, Error> {
+    signatures.clear();
     let block = &signed_block.message;
     let mut post = state.clone();
     process_slots(&mut post, block.slot)?;

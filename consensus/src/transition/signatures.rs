@@ -36,6 +36,12 @@ impl<'a> Signatures<'a> {
         }
     }
 
+    /// Drops what a failed block left behind.
+    pub(crate) fn clear(&mut self) {
+        self.sets.clear();
+        self.errors.clear();
+    }
+
     /// What verifies, for signatures that decide an outcome.
     pub fn verifier(&self) -> &'a dyn Verifier {
         self.verifier

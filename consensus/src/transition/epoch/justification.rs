@@ -99,19 +99,20 @@ fn weigh_justification_and_finalization(
     // Process finalizations.
     let mut finalized = state.finalized_checkpoint();
     let all = |from: usize, to: usize| bits[from..to].iter().all(|&bit| bit);
-    let is_ago = |checkpoint: Checkpoint, epochs: u64| {
-        checkpoint.epoch.checked_add(epochs) == Some(current_epoch)
+    let is_ago = |checkpoint: Checkpoint, epochs: u64| -> Result<bool, Error> {
+        let epoch = checkpoint.epoch.checked_add(epochs);
+        Ok(epoch.ok_or_else(Error::overflow)? == current_epoch)
     };
-    if all(1, 4) && is_ago(old_previous_justified, 3) {
+    if all(1, 4) && is_ago(old_previous_justified, 3)? {
         finalized = old_previous_justified;
     }
-    if all(1, 3) && is_ago(old_previous_justified, 2) {
+    if all(1, 3) && is_ago(old_previous_justified, 2)? {
         finalized = old_previous_justified;
     }
-    if all(0, 3) && is_ago(old_current_justified, 2) {
+    if all(0, 3) && is_ago(old_current_justified, 2)? {
         finalized = old_current_justified;
     }
-    if all(0, 2) && is_ago(old_current_justified, 1) {
+    if all(0, 2) && is_ago(old_current_justified, 1)? {
         finalized = old_current_justified;
     }
     let mut new_bits = JustificationBits::default();

@@ -198,7 +198,7 @@ impl Context {
         eligible: bool,
         flags: u8,
         delay: Option<Slot>,
-    ) -> ValidatorDeltas {
+    ) -> Result<ValidatorDeltas, Error> {
         let mut deltas = ValidatorDeltas {
             components: [(0, 0); 3],
             inclusion_delay: 0,
@@ -211,10 +211,10 @@ impl Context {
                     false => (0, rates.base_reward),
                 };
             }
-            deltas.inactivity = match flags & TARGET != 0 {
-                true => rates.leak_penalty,
-                false => rates.leak_penalty + rates.leak_target_penalty,
-            };
+            deltas.inactivity = rates.leak_penalty;
+            if flags & TARGET == 0 {
+                add(&mut deltas.inactivity, rates.leak_target_penalty)?;
+            }
         }
         if let Some(delay) = delay {
             let reward = rates.base_reward - rates.proposer_reward;
@@ -223,7 +223,7 @@ impl Context {
                 delay => reward / delay,
             };
         }
-        deltas
+        Ok(deltas)
     }
 
     /// Calls `each` with every validator's index, rates and deltas.
@@ -254,7 +254,7 @@ impl Context {
                         0 => None,
                         _ => Some(self.inclusion_delay(index)?),
                     };
-                    let deltas = self.deltas(&rates, eligible, flags, delay);
+                    let deltas = self.deltas(&rates, eligible, flags, delay)?;
                     each(index, &deltas)?;
                 }
                 index += 1;
@@ -335,8 +335,8 @@ pub fn process_rewards_and_penalties(state: &mut BeaconState) -> Result<(), Erro
         let mut reward = deltas.inclusion_delay;
         let mut penalty = deltas.inactivity;
         for (component_reward, component_penalty) in deltas.components {
-            reward += component_reward;
-            penalty += component_penalty;
+            add(&mut reward, component_reward)?;
+            add(&mut penalty, component_penalty)?;
         }
         // Proposers that earn nothing else are settled on the way.
         while let Some((proposer, extra)) = proposers.next_if(|&(at, _)| at <= index) {
