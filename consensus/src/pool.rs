@@ -141,7 +141,9 @@ mod tests {
             let mut changed = items.clone();
             pool.for_each_mut(&mut changed, |item| *item += 1);
             pool.for_each_chunk_mut(&mut changed, 7, |index, chunk| {
-                chunk.iter_mut().for_each(|item| *item += index as u64);
+                for item in chunk {
+                    *item += index as u64;
+                }
             });
             assert!((0..1000).all(|i| changed[i] == (i + 1 + i / 7) as u64));
             assert_eq!(pool.join(|| 1, || "two"), (1, "two"));

@@ -3,15 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![forbid(unsafe_code)]
 
-mod inputs;
-
 use consensus::bls::{Bls, SetKeys, Verifier};
 use consensus::deposit_tree::{DepositTree, DepositTreeError, DepositTreeSnapshot};
 use consensus::hashing::zero_hash;
 use consensus::helpers::{hash, is_valid_merkle_branch};
 use consensus::transition::deposit_signature_set;
 use consensus::*;
-use inputs::shared_text;
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -202,7 +199,8 @@ struct EipSnapshot {
 #[test]
 fn eip_4881_vectors() {
     for file in ["eip-4881-test_cases.yaml", "teku-eip4881-test_cases.yml"] {
-        let Some(text) = shared_text(&format!("chaindata/deposit/{file}"), "EIP-4881") else {
+        let Some(text) = shared_inputs::text(&format!("chaindata/deposit/{file}"), "EIP-4881")
+        else {
             return;
         };
         let cases: Vec<EipCase> = serde_saphyr::from_str(&text).unwrap();
@@ -258,7 +256,7 @@ fn a_snapshot_has_the_beacon_apis_form() {
 
 #[test]
 fn a_real_deposit() {
-    let Some(text) = shared_text(
+    let Some(text) = shared_inputs::text(
         "chaindata/deposit/mainnet-deposit-with-proof.json",
         "deposit",
     ) else {

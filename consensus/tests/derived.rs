@@ -8,24 +8,12 @@ use consensus::deposit_tree::DepositTree;
 use consensus::helpers::*;
 use consensus::transition::*;
 use consensus::*;
+use oracle::fixture::{AcceptAll, minimal};
 use oracle::random::{self, Profile};
 use oracle::rng::Rng;
 use oracle::setters::{WRITES, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-
-fn minimal() -> Arc<Spec> {
-    Arc::new(Spec::minimal())
-}
-
-/// Finds every signature good.
-struct AcceptAll;
-
-impl Verifier for AcceptAll {
-    fn verify_sets(&self, _sets: &[SignatureSet]) -> Result<(), usize> {
-        Ok(())
-    }
-}
 
 /// Everything public that is computed from fields.
 #[derive(Debug, PartialEq)]

@@ -7,6 +7,7 @@ use consensus::transition::*;
 use consensus::{Attestation, BLSSignature, BeaconState, Error, Root, Spec, helpers};
 use oracle::deltas::NOTHING_FOR_NOBODY;
 use oracle::epoch::Step;
+use oracle::fixture::minimal;
 use oracle::random::{self, Profile};
 use oracle::rng::Rng;
 use oracle::state::PlainState;
@@ -14,10 +15,6 @@ use oracle::{overflow, random::attestations};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-
-fn minimal() -> Arc<Spec> {
-    Arc::new(Spec::minimal())
-}
 
 fn mainnet() -> Arc<Spec> {
     Arc::new(Spec::mainnet())

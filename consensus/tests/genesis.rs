@@ -3,13 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![forbid(unsafe_code)]
 
-mod inputs;
-
 use consensus::bls::Bls;
 use consensus::genesis::*;
 use consensus::transition::deposit_signature_set;
 use consensus::*;
-use inputs::archived;
+use shared_inputs::archived;
 use std::sync::Arc;
 
 const ETH1_BLOCK_HASH: Hash32 = Root::repeat_byte(0x42);

@@ -6,15 +6,12 @@ mod oracle;
 
 use consensus::transition::unrealized_checkpoints;
 use consensus::{BeaconState, Spec, helpers};
+use oracle::fixture::minimal;
 use oracle::random::{self, Profile};
 use oracle::rng::Rng;
 use oracle::setters::{WRITES, Write};
 use oracle::state::PlainState;
 use std::sync::Arc;
-
-fn minimal() -> Arc<Spec> {
-    Arc::new(Spec::minimal())
-}
 
 /// A state with `validators` validators and everything that can be kept, kept.
 fn warm_state(rng: &mut Rng, spec: &Arc<Spec>, validators: u64) -> (PlainState, BeaconState) {

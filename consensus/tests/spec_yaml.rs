@@ -3,11 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![forbid(unsafe_code)]
 
-mod inputs;
-
 use consensus::Spec;
 use consensus::spec::{LoadedSpec, SpecError};
-use inputs::{archived, shared_files, shared_text};
+use shared_inputs::archived;
 
 fn load(text: &str) -> LoadedSpec {
     Spec::from_yaml(text).unwrap()
@@ -20,11 +18,12 @@ fn refused(text: &str) -> SpecError {
 #[test]
 fn the_specifications_files_are_the_built_in_values() {
     for (name, built_in) in [("mainnet", Spec::mainnet()), ("minimal", Spec::minimal())] {
-        let Some(config) = shared_text(&format!("spec/configs/{name}.yaml"), "configuration")
+        let Some(config) =
+            shared_inputs::text(&format!("spec/configs/{name}.yaml"), "configuration")
         else {
             return;
         };
-        let preset = shared_text(&format!("spec/presets/{name}.yaml"), "preset").unwrap();
+        let preset = shared_inputs::text(&format!("spec/presets/{name}.yaml"), "preset").unwrap();
         let loaded = Spec::from_yaml_parts(&[&preset, &config]).unwrap();
         assert_eq!(loaded.spec, built_in);
         // Nothing was taken from the built-in values: the files really say so.
@@ -61,29 +60,18 @@ fn what_is_written_is_read_again() {
 
 #[test]
 fn other_clients_configurations_load() {
-    let Some(files) = shared_files("chaindata", "configurations of other clients") else {
+    let Some(files) = shared_inputs::files("chaindata", "configurations of other clients") else {
         return;
     };
     let mut texts = Vec::new();
     for file in files {
         let name = file.file_name().unwrap().to_str().unwrap();
         if name == "config.yaml" {
-            let relative = format!(
-                "chaindata{}",
-                file.display()
-                    .to_string()
-                    .rsplit_once("chaindata")
-                    .unwrap()
-                    .1
-            );
-            texts.push((
-                relative.clone(),
-                shared_text(&relative, "configuration").unwrap(),
-            ));
+            let text = shared_inputs::text(&file, "configuration").unwrap();
+            texts.push((file.display().to_string(), text));
         } else if name.ends_with(".tar.xz") && file.parent().unwrap().ends_with("lodestar") {
-            let archive = format!("chaindata/lodestar/{name}");
             let wanted = |path: &str| path.ends_with("config.yaml");
-            for (path, bytes) in archived(&archive, "configuration", wanted).unwrap() {
+            for (path, bytes) in archived(&file, "configuration", wanted).unwrap() {
                 texts.push((path, String::from_utf8(bytes).unwrap()));
             }
         }
@@ -359,9 +347,9 @@ fn names_must_be_names() {
 fn hostile_texts_are_errors_of_one_line() {
     let bomb = "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nd: [*c, *c]\n";
     let deep = format!("A: {}", "[".repeat(100_000));
-    let deep_map: String = (0..5_000)
-        .map(|depth| format!("{}a:\n", " ".repeat(depth)))
-        .collect();
+    let deep_map = (0..5_000).fold(String::new(), |text, depth| {
+        text + &" ".repeat(depth) + "a:\n"
+    });
     let huge = "#".repeat(2 << 20);
     for text in [
         "",

@@ -58,7 +58,7 @@ fn joined(fixed: &[Option<&[u8]>], parts: &[&[u8]]) -> Vec<u8> {
             }
         }
     }
-    parts.iter().for_each(|part| bytes.extend_from_slice(part));
+    bytes.extend(parts.concat());
     bytes
 }
 

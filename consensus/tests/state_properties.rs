@@ -4,8 +4,10 @@
 
 mod oracle;
 
+use consensus::genesis::genesis_block;
 use consensus::transition::*;
 use consensus::*;
+use oracle::fixture::{AcceptAll, minimal};
 use oracle::random::{self, Profile};
 use oracle::rng::Rng;
 use oracle::state::PlainState;
@@ -13,19 +15,6 @@ use std::sync::Arc;
 
 fn specs() -> [Arc<Spec>; 2] {
     [Arc::new(Spec::minimal()), Arc::new(Spec::mainnet())]
-}
-
-fn minimal() -> Arc<Spec> {
-    Arc::new(Spec::minimal())
-}
-
-/// Finds every signature good.
-struct AcceptAll;
-
-impl Verifier for AcceptAll {
-    fn verify_sets(&self, _sets: &[SignatureSet]) -> Result<(), usize> {
-        Ok(())
-    }
 }
 
 /// Where in a minimal state the offsets of its six lists are: each is behind the fields before it.
@@ -286,7 +275,7 @@ fn failed_transitions_leave_no_trace() {
                 proposer_index: rng.below(plain.validators.len() as u64 + 3),
                 parent_root: Root::from(rng.bytes()),
                 state_root: Root::ZERO,
-                body: empty_body(),
+                ..genesis_block(&state)
             },
             signature: BLSSignature::ZERO,
         };
@@ -308,19 +297,6 @@ fn failed_transitions_leave_no_trace() {
         assert!(plain.differs_from(&bytes).is_none(), "seed {seed}");
     }
     assert_eq!(failures, 30);
-}
-
-fn empty_body() -> BeaconBlockBody {
-    BeaconBlockBody {
-        randao_reveal: BLSSignature::ZERO,
-        eth1_data: Eth1Data::default(),
-        graffiti: Root::ZERO,
-        proposer_slashings: Default::default(),
-        attester_slashings: Default::default(),
-        attestations: Default::default(),
-        deposits: Default::default(),
-        voluntary_exits: Default::default(),
-    }
 }
 
 /// Operations with every number at an extreme: an error or a success, never a panic.

@@ -210,7 +210,8 @@ fn spec_test_reports_and_ends_by_its_result() {
         Some("0 passed, 1 failed"),
         "{run:?}"
     );
-    let Some(vectors) = shared("vectors") else {
+    let Some(vectors) = shared_inputs::path("vectors", "`spec-test` of the shuffling vectors")
+    else {
         return;
     };
     let args = [

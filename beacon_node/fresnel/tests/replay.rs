@@ -22,7 +22,7 @@ fn last_block_root(folder: &Path) -> String {
 
 #[test]
 fn mainnet_blocks_apply_to_mainnets_genesis() {
-    let Some(data) = shared("chaindata") else {
+    let Some(data) = shared_inputs::path("chaindata", "`replay` of mainnet's first blocks") else {
         return;
     };
     let genesis = data.join("genesis/mainnet/genesis.ssz.zip");
@@ -71,7 +71,7 @@ fn mainnet_blocks_apply_to_mainnets_genesis() {
 
 #[test]
 fn a_chain_of_1200_blocks_and_32768_validators() {
-    let Some(teku) = shared("chaindata/teku") else {
+    let Some(teku) = shared_inputs::path("chaindata/teku", "`replay` of 1,200 blocks") else {
         return;
     };
     let file = |name: &str| teku.join(format!("chain-32768v-phase0.{name}"));
@@ -100,9 +100,6 @@ fn a_chain_of_1200_blocks_and_32768_validators() {
 
 #[test]
 fn chains_of_another_client_end_in_its_own_state() {
-    let Some(lodestar) = shared("chaindata/lodestar") else {
-        return;
-    };
     let chains = [
         (
             "mainnet-128",
@@ -121,8 +118,13 @@ fn chains_of_another_client_end_in_its_own_state() {
         ),
     ];
     for (name, blocks, operations) in chains {
+        let archive = format!("chaindata/lodestar/{name}.tar.xz");
+        let Some(mut archive) = shared_inputs::archive(&archive, "`replay` of Lodestar's chains")
+        else {
+            return;
+        };
         let scratch = tempfile::tempdir().unwrap();
-        unpack(&lodestar.join(format!("{name}.tar.xz")), scratch.path());
+        archive.unpack(scratch.path()).unwrap();
         let folder = scratch.path().join(name);
         let post = scratch.path().join("post.ssz");
         let run = replay_with(&folder, &[&folder], &["--post", text(&post)]).ok();
@@ -147,11 +149,12 @@ fn chains_of_another_client_end_in_its_own_state() {
 
 #[test]
 fn generated_chains_end_in_their_final_states() {
-    let Some(archive) = shared("vectors/phase0-chains.tar.zst") else {
+    let archive = "vectors/phase0-chains.tar.zst";
+    let Some(mut archive) = shared_inputs::archive(archive, "`replay` of generated chains") else {
         return;
     };
     let scratch = tempfile::tempdir().unwrap();
-    unpack(&archive, scratch.path());
+    archive.unpack(scratch.path()).unwrap();
     for preset in ["mainnet", "minimal"] {
         let config = format!("PRESET_BASE: {preset}\nCONFIG_NAME: generated\n");
         let folder = scratch.path().join(preset);

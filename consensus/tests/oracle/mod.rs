@@ -18,6 +18,7 @@
 
 pub mod deltas;
 pub mod epoch;
+pub mod fixture;
 pub mod helpers;
 pub mod overflow;
 pub mod random;

@@ -1,6 +1,7 @@
 //! A store and the oracle side by side, fed the same things.
 
 use super::naive::Oracle;
+use consensus::genesis::genesis_block;
 use consensus::helpers::hash;
 use consensus::{
     AttestationData, AttesterSlashing, BLSPubkey, BLSSignature, BeaconBlock, BeaconState,
@@ -52,22 +53,9 @@ pub(crate) fn anchored_store(spec: &Arc<Spec>, epoch: u64) -> Store {
 
 /// A block that claims `state` as its post-state.
 pub(crate) fn anchor_block(state: &BeaconState) -> BeaconBlock {
-    let signature = BLSSignature::ZERO;
     BeaconBlock {
         slot: state.slot(),
-        proposer_index: 0,
-        parent_root: Root::ZERO,
-        state_root: state.hash_tree_root(),
-        body: consensus::BeaconBlockBody {
-            randao_reveal: signature,
-            eth1_data: *state.eth1_data(),
-            graffiti: Root::ZERO,
-            proposer_slashings: Default::default(),
-            attester_slashings: Default::default(),
-            attestations: Default::default(),
-            deposits: Default::default(),
-            voluntary_exits: Default::default(),
-        },
+        ..genesis_block(state)
     }
 }
 

@@ -2,8 +2,6 @@
 //! takes them without a panic.
 #![forbid(unsafe_code)]
 
-mod shared;
-
 use consensus::transition::{
     SignatureMode, Signatures, process_attestation, process_attester_slashing, process_deposit,
     process_epoch, process_proposer_slashing, process_slots, process_voluntary_exit,
@@ -11,6 +9,7 @@ use consensus::transition::{
 };
 use consensus::views::SignedBlockView;
 use consensus::*;
+use shared_inputs::Archive;
 use spec_tests::driver::AcceptAll;
 use ssz::{Decode, Encode};
 use std::collections::BTreeMap;
@@ -23,15 +22,9 @@ type Corpora = BTreeMap<String, Vec<Vec<u8>>>;
 
 /// Unpacks everything but the states, which `on_state` sees one at a time: together they are some
 /// 350 MB.
-fn read_corpora(archive: &Path, mut on_state: impl FnMut(Vec<u8>)) -> Corpora {
-    let packed = std::fs::File::open(archive).expect("readable");
-    let mut packed = std::io::BufReader::new(packed);
-    let mut tar = std::io::BufWriter::new(tempfile::tempfile().expect("a temporary file"));
-    lzma_rs::xz_decompress(&mut packed, &mut tar).expect("undamaged");
-    let mut tar = tar.into_inner().expect("written");
-    std::io::Seek::rewind(&mut tar).expect("a file");
+fn read_corpora(archive: &mut Archive, mut on_state: impl FnMut(Vec<u8>)) -> Corpora {
     let mut corpora = Corpora::new();
-    for entry in tar::Archive::new(tar).entries().expect("a tar archive") {
+    for entry in archive.entries().expect("a tar archive") {
         let mut entry = entry.expect("undamaged");
         if !entry.header().entry_type().is_file() {
             continue;
@@ -168,14 +161,14 @@ impl Operations {
 
 #[test]
 fn nothing_panics() {
-    let Some(archive) = shared::path("chaindata/beacon-fuzz/corpora.tar.xz", "the fuzz corpora")
-    else {
+    let corpora = "chaindata/beacon-fuzz/corpora.tar.xz";
+    let Some(mut archive) = shared_inputs::archive(corpora, "the fuzz corpora") else {
         return;
     };
     let spec = Arc::new(Spec::mainnet());
     let mut states = Vec::new();
     let mut seen = 0;
-    let corpora = read_corpora(&archive, |bytes| {
+    let corpora = read_corpora(&mut archive, |bytes| {
         seen += 1;
         decode_everything(&bytes);
         if let Ok(state) = BeaconState::from_ssz_bytes(&bytes, &spec) {

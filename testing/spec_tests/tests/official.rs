@@ -2,8 +2,6 @@
 //! changed.
 #![forbid(unsafe_code)]
 
-mod shared;
-
 use spec_tests::{Options, Summary, run};
 use std::path::Path;
 
@@ -33,7 +31,7 @@ fn run_all(vectors: &Path, sabotage: bool) -> Summary {
 
 #[test]
 fn every_case_passes() {
-    let Some(vectors) = shared::path("vectors", "the official vectors") else {
+    let Some(vectors) = shared_inputs::path("vectors", "the official vectors") else {
         return;
     };
     let summary = run_all(&vectors, false);
@@ -63,7 +61,7 @@ fn every_case_passes() {
 
 #[test]
 fn every_case_fails_when_sabotaged() {
-    let Some(vectors) = shared::path("vectors", "the official vectors, sabotaged") else {
+    let Some(vectors) = shared_inputs::path("vectors", "the official vectors, sabotaged") else {
         return;
     };
     let summary = run_all(&vectors, true);

@@ -2,8 +2,6 @@
 //! describe a client, which keeps what comes too early and tries again with time.
 #![forbid(unsafe_code)]
 
-mod shared;
-
 use consensus::genesis::genesis_block;
 use consensus::{Attestation, BeaconState, Bls, Pool, Root, SignedBeaconBlock, Spec, Verifier};
 use fork_choice::Error;
@@ -170,7 +168,8 @@ fn run(folder: &Path, file: &Path) -> Vec<String> {
 
 #[test]
 fn heads_are_those_of_teku() {
-    let Some(folder) = shared::path("chaindata/teku/fork-choice-minimal", "Teku's scenarios")
+    let Some(folder) =
+        shared_inputs::path("chaindata/teku/fork-choice-minimal", "Teku's scenarios")
     else {
         return;
     };

@@ -1,11 +1,7 @@
 //! Genesis states of real networks decode and give their `genesis_validators_root`.
 #![forbid(unsafe_code)]
 
-mod shared;
-
 use consensus::{BeaconState, Root, Spec};
-use std::io::Read;
-use std::path::Path;
 use std::sync::Arc;
 
 /// File, preset and, where it is published apart from the state, the `genesis_validators_root`.
@@ -40,22 +36,18 @@ fn gnosis() -> Spec {
     }
 }
 
-fn unzip(path: &Path) -> Vec<u8> {
-    let file = std::fs::File::open(path).expect("readable");
-    let mut archive = zip::ZipArchive::new(file).expect("a zip archive");
-    let mut bytes = Vec::new();
-    let mut entry = archive.by_index(0).expect("one file");
-    entry.read_to_end(&mut bytes).expect("undamaged");
-    bytes
+const SKIPPED: &str = "genesis states of real networks";
+
+fn genesis(file: &str) -> Option<Vec<u8>> {
+    shared_inputs::unzipped(&format!("chaindata/genesis/{file}"), SKIPPED)
 }
 
 #[test]
 fn every_genesis_gives_its_validators_root() {
-    let Some(folder) = shared::path("chaindata/genesis", "genesis states of real networks") else {
-        return;
-    };
     for (file, spec, published) in NETWORKS {
-        let bytes = unzip(&folder.join(file));
+        let Some(bytes) = genesis(file) else {
+            return;
+        };
         let state = BeaconState::from_ssz_bytes(&bytes, &Arc::new(spec()))
             .unwrap_or_else(|error| panic!("{file}: {error}"));
         assert_eq!(state.as_ssz_bytes(), bytes, "{file}");
@@ -69,7 +61,7 @@ fn every_genesis_gives_its_validators_root() {
 
 #[test]
 fn no_genesis_is_left_out() {
-    let Some(folder) = shared::path("chaindata/genesis", "genesis states of real networks") else {
+    let Some(folder) = shared_inputs::path("chaindata/genesis", SKIPPED) else {
         return;
     };
     let mut found = 0;
@@ -86,9 +78,8 @@ fn no_genesis_is_left_out() {
 
 #[test]
 fn a_state_of_another_preset_is_refused() {
-    let Some(folder) = shared::path("chaindata/genesis", "genesis states of real networks") else {
+    let Some(bytes) = genesis("mainnet/genesis.ssz.zip") else {
         return;
     };
-    let bytes = unzip(&folder.join("mainnet/genesis.ssz.zip"));
     assert!(BeaconState::from_ssz_bytes(&bytes, &Arc::new(Spec::minimal())).is_err());
 }

@@ -61,6 +61,7 @@ pub const LAYERS: &[(&str, MayUse)] = &[
     ("beacon_node/fresnel", MayUse::All),
     ("testing/chain_maker", MayUse::All),
     ("testing/mutations", MayUse::All),
+    ("testing/shared_inputs", MayUse::Only(&[])),
     ("testing/spec_tests", MayUse::All),
     ("testing/sim", MayUse::All),
     ("testing/bench", MayUse::All),

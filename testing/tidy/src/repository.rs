@@ -1,4 +1,4 @@
-//! The repository's files, and where the shared inputs are.
+//! The repository's files.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -138,31 +138,6 @@ fn beside_src(path: &str) -> bool {
     ["/tests/", "/benches/", "/examples/"]
         .iter()
         .any(|folder| crate_part.contains(folder))
-}
-
-/// A file or folder of the shared inputs, which lie beside the repository or where
-/// `FRESNEL_SHARED` points. When it is missing, says what is skipped.
-///
-/// # Panics
-/// If it is missing and `FRESNEL_REQUIRE_SHARED` is `1`.
-pub fn shared(path: &str, skipped: &str) -> Option<PathBuf> {
-    let folder = env::var_os("FRESNEL_SHARED")
-        .map_or_else(|| root().join("..").join("shared"), PathBuf::from);
-    let found = folder.join(path);
-    if found.exists() {
-        return Some(found);
-    }
-    let required = env::var_os("FRESNEL_REQUIRE_SHARED").is_some_and(|value| value == "1");
-    assert!(
-        !required,
-        "{} is missing and FRESNEL_REQUIRE_SHARED=1",
-        found.display()
-    );
-    println!(
-        "skipped: {skipped}: {} is missing (set FRESNEL_SHARED)",
-        found.display()
-    );
-    None
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use tidy::crates::{LAYERS, Member, NOT_IN_PURE, PURE, UNSAFE};
-use tidy::repository::{RustFile, TextFile, root, rust_files, shared, text_files};
+use tidy::repository::{RustFile, TextFile, root, rust_files, text_files};
 use tidy::spec_functions::SPEC_FUNCTIONS;
 use tidy::waivers::{LONG_FILES, LONG_FUNCTIONS, SPEC_WAIVERS};
 use tidy::{Finding, bans, crates, functions, spec, structure, words};
@@ -170,7 +170,9 @@ fn spec_functions_have_one_home() {
 
 #[test]
 fn the_list_of_spec_functions_is_the_specs() {
-    let Some(folder) = shared("spec/phase0", "the comparison of the spec's function names") else {
+    let Some(folder) =
+        shared_inputs::path("spec/phase0", "the comparison of the spec's function names")
+    else {
         return;
     };
     for (file, text) in markdown_files(&folder) {
@@ -182,10 +184,10 @@ fn the_list_of_spec_functions_is_the_specs() {
 
 #[test]
 fn spec_anchors_exist() {
-    let Some(phase0) = shared("spec/phase0", "the check of the spec's anchors") else {
+    let Some(phase0) = shared_inputs::path("spec/phase0", "the check of the spec's anchors") else {
         return;
     };
-    let Some(ssz) = shared("spec/ssz", "the check of the spec's anchors") else {
+    let Some(ssz) = shared_inputs::path("spec/ssz", "the check of the spec's anchors") else {
         return;
     };
     let headings: BTreeMap<String, BTreeSet<String>> = [phase0, ssz]

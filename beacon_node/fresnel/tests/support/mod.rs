@@ -1,11 +1,11 @@
-//! Running the program, chains to run it on, and the files of `../shared`.
+//! Running the program, and chains to run it on.
 
 #![allow(
     dead_code,
     reason = "each test file is a program of its own and uses a part of this"
 )]
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -114,50 +114,10 @@ pub(crate) fn block_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// A file or folder of the shared data. `None`, and a line that says so, if it is missing and not
-/// required.
-pub(crate) fn shared(path: &str) -> Option<PathBuf> {
-    let root = match std::env::var_os("FRESNEL_SHARED") {
-        Some(root) => PathBuf::from(root),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"),
-    };
-    let file = root.join(path);
-    if file.exists() {
-        return Some(file);
-    }
-    let required = std::env::var_os("FRESNEL_REQUIRE_SHARED").is_some_and(|value| value == "1");
-    assert!(!required, "{} is missing", file.display());
-    println!(
-        "skipped: {} is missing; put the shared data beside the project or name its folder by FRESNEL_SHARED",
-        file.display()
-    );
-    None
-}
-
-/// Unpacks a `.tar.xz` or `.tar.zst` archive.
-pub(crate) fn unpack(archive: &Path, into: &Path) {
-    let packed = std::fs::read(archive).unwrap();
-    let mut plain = Vec::new();
-    match archive.extension().and_then(|ending| ending.to_str()) {
-        Some("xz") => lzma_rs::xz_decompress(&mut packed.as_slice(), &mut plain).unwrap(),
-        Some("zst") => plain = zstd::decode_all(packed.as_slice()).unwrap(),
-        ending => panic!("{ending:?}"),
-    }
-    tar::Archive::new(plain.as_slice()).unpack(into).unwrap();
-}
-
 pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
-}
-
-pub(crate) fn gunzip(bytes: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::new();
-    flate2::read::MultiGzDecoder::new(bytes)
-        .read_to_end(&mut plain)
-        .unwrap();
-    plain
 }
 
 pub(crate) fn zip(name: &str, bytes: &[u8]) -> Vec<u8> {
