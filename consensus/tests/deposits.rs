@@ -199,7 +199,7 @@ struct EipSnapshot {
 #[test]
 fn eip_4881_vectors() {
     for file in ["eip-4881-test_cases.yaml", "teku-eip4881-test_cases.yml"] {
-        let Some(text) = shared_inputs::text(&format!("chaindata/deposit/{file}"), "EIP-4881")
+        let Some(text) = shared_inputs::text(format!("chaindata/deposit/{file}"), "EIP-4881")
         else {
             return;
         };

@@ -13,7 +13,6 @@ use oracle::random::{self, Profile};
 use oracle::rng::Rng;
 use oracle::setters::{WRITES, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 /// Everything public that is computed from fields.
 #[derive(Debug, PartialEq)]

@@ -81,7 +81,7 @@ fn interop_genesis_is_lodestars() {
     for network in ["mainnet-128", "minimal-deposits-exits", "minimal-eras"] {
         let archive = format!("chaindata/lodestar/{network}.tar.xz");
         let wanted = |path: &str| path.ends_with("genesis.ssz") || path.ends_with("config.yaml");
-        let Some(files) = archived(&archive, "genesis states of Lodestar", wanted) else {
+        let Some(files) = archived(archive, "genesis states of Lodestar", wanted) else {
             return;
         };
         let file = |name: &str| {

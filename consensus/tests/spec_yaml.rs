@@ -19,11 +19,11 @@ fn refused(text: &str) -> SpecError {
 fn the_specifications_files_are_the_built_in_values() {
     for (name, built_in) in [("mainnet", Spec::mainnet()), ("minimal", Spec::minimal())] {
         let Some(config) =
-            shared_inputs::text(&format!("spec/configs/{name}.yaml"), "configuration")
+            shared_inputs::text(format!("spec/configs/{name}.yaml"), "configuration")
         else {
             return;
         };
-        let preset = shared_inputs::text(&format!("spec/presets/{name}.yaml"), "preset").unwrap();
+        let preset = shared_inputs::text(format!("spec/presets/{name}.yaml"), "preset").unwrap();
         let loaded = Spec::from_yaml_parts(&[&preset, &config]).unwrap();
         assert_eq!(loaded.spec, built_in);
         // Nothing was taken from the built-in values: the files really say so.

@@ -64,7 +64,7 @@ fn equal_to_the_vectors() {
         let wanted = |path: &str| {
             path.contains("/ssz_static/SignedBeaconBlock/") && path.ends_with(".ssz_snappy")
         };
-        let Some(files) = archived(&archive, "vectors of signed blocks", wanted) else {
+        let Some(files) = archived(archive, "vectors of signed blocks", wanted) else {
             return;
         };
         for (_, packed) in &files {
@@ -79,8 +79,7 @@ fn equal_to_the_vectors() {
 #[test]
 fn equal_to_real_blocks() {
     for folder in ["mainnet-blocks", "medalla", "prysm"] {
-        let Some(files) = shared_inputs::files(&format!("chaindata/{folder}"), "real blocks")
-        else {
+        let Some(files) = shared_inputs::files(format!("chaindata/{folder}"), "real blocks") else {
             return;
         };
         let blocks = files

@@ -119,7 +119,7 @@ fn chains_of_another_client_end_in_its_own_state() {
     ];
     for (name, blocks, operations) in chains {
         let archive = format!("chaindata/lodestar/{name}.tar.xz");
-        let Some(mut archive) = shared_inputs::archive(&archive, "`replay` of Lodestar's chains")
+        let Some(mut archive) = shared_inputs::archive(archive, "`replay` of Lodestar's chains")
         else {
             return;
         };

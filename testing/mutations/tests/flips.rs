@@ -1,16 +1,12 @@
 //! One flipped byte anywhere in a real block: it is refused, and the state stays what it was.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod shared;
-
 use chain_maker::Dice;
 use consensus::transition::{SignatureMode, Signatures, state_transition};
 use consensus::{BeaconState, Bls, HashTreeRoot, Pool, Root, SignedBeaconBlock, Spec};
 use mutations::Scenario;
 use ssz::{Decode, Encode};
 use std::collections::BTreeMap;
-use std::io::{Cursor, Read};
-use std::path::Path;
 use std::sync::Arc;
 
 /// A node does not look at blocks of slots that its clock has not reached; neither does this test
@@ -110,14 +106,6 @@ fn flips_of_a_made_block() {
     flips.run(vec![target], 300);
 }
 
-fn gunzip(bytes: &[u8]) -> Vec<u8> {
-    let mut unpacked = Vec::new();
-    flate2::read::GzDecoder::new(bytes)
-        .read_to_end(&mut unpacked)
-        .expect("a whole gzip file");
-    unpacked
-}
-
 /// The blocks of a file in which each has its length before it, 32 bits big-endian.
 fn length_prefixed(mut bytes: &[u8]) -> Vec<SignedBeaconBlock> {
     let mut blocks = Vec::new();
@@ -136,16 +124,16 @@ fn flips_of_the_chain_of_32768_validators() {
     let genesis = "chaindata/teku/chain-32768v-phase0.genesis-state.ssz.gz";
     let blocks = "chaindata/teku/chain-32768v-phase0.blocks-0001-1200.u32be-len-prefixed.ssz.gz";
     let (Some(genesis), Some(blocks)) = (
-        shared::bytes(genesis, skipped),
-        shared::bytes(blocks, skipped),
+        shared_inputs::gunzipped(genesis, skipped),
+        shared_inputs::gunzipped(blocks, skipped),
     ) else {
         return;
     };
     let spec = Arc::new(Spec::mainnet());
-    let mut state = BeaconState::from_ssz_bytes(&gunzip(&genesis), &spec).unwrap();
+    let mut state = BeaconState::from_ssz_bytes(&genesis, &spec).unwrap();
     let flips = Flips::new(2);
     let mut targets = Vec::new();
-    for block in length_prefixed(&gunzip(&blocks)).iter().take(34) {
+    for block in length_prefixed(&blocks).iter().take(34) {
         if [1, 3, 20, 33, 34].contains(&block.message.slot) {
             targets.push(flips.target(&state, block));
         }
@@ -158,23 +146,17 @@ fn flips_of_the_chain_of_32768_validators() {
 #[test]
 fn flips_of_the_first_mainnet_blocks() {
     let skipped = "300 flips in mainnet's first blocks";
-    let Some(genesis) = shared::bytes("chaindata/genesis/mainnet/genesis.ssz.zip", skipped) else {
+    let genesis = "chaindata/genesis/mainnet/genesis.ssz.zip";
+    let Some(genesis) = shared_inputs::unzipped(genesis, skipped) else {
         return;
     };
-    let mut archive = zip::ZipArchive::new(Cursor::new(genesis)).unwrap();
-    let mut bytes = Vec::new();
-    archive
-        .by_index(0)
-        .unwrap()
-        .read_to_end(&mut bytes)
-        .unwrap();
     let spec = Arc::new(Spec::mainnet());
-    let mut state = BeaconState::from_ssz_bytes(&bytes, &spec).unwrap();
+    let mut state = BeaconState::from_ssz_bytes(&genesis, &spec).unwrap();
     let flips = Flips::new(3);
     let mut targets = Vec::new();
     for slot in 1..=3 {
         let path = format!("chaindata/mainnet-blocks/slot-{slot}.signed-beacon-block.ssz");
-        let Some(bytes) = shared::bytes(&path, skipped) else {
+        let Some(bytes) = shared_inputs::bytes(&path, skipped) else {
             return;
         };
         let block = SignedBeaconBlock::from_ssz_bytes(&bytes).unwrap();
@@ -184,33 +166,21 @@ fn flips_of_the_first_mainnet_blocks() {
     flips.run(targets, 300);
 }
 
-/// The files of one chain in the archive of generated chains, by name.
-fn chain_files(archive: &[u8], chain: &str) -> BTreeMap<String, Vec<u8>> {
-    let unpacked = zstd::stream::read::Decoder::new(archive).unwrap();
-    let mut files = BTreeMap::new();
-    for entry in tar::Archive::new(unpacked).entries().unwrap() {
-        let mut entry = entry.unwrap();
-        let path = entry.path().unwrap().to_string_lossy().into_owned();
-        if let Some((_, name)) = path.split_once(&format!("{chain}/"))
-            && Path::new(name).extension().is_some_and(|it| it == "ssz")
-        {
-            let mut bytes = Vec::new();
-            entry.read_to_end(&mut bytes).unwrap();
-            files.insert(name.to_owned(), bytes);
-        }
-    }
-    files
-}
-
 #[test]
 fn flips_of_the_generated_chains() {
     let skipped = "400 flips in the generated chains";
-    let Some(archive) = shared::bytes("vectors/phase0-chains.tar.zst", skipped) else {
+    let archive = "vectors/phase0-chains.tar.zst";
+    let chain = "chains/minimal-64-messy/";
+    let Some(files) = shared_inputs::archived(archive, skipped, |path| path.starts_with(chain))
+    else {
         return;
     };
-    let files = chain_files(&archive, "minimal-64-messy");
+    let files: BTreeMap<&str, &Vec<u8>> = files
+        .iter()
+        .map(|(path, bytes)| (&path[chain.len()..], bytes))
+        .collect();
     let spec = Arc::new(Spec::minimal());
-    let mut state = BeaconState::from_ssz_bytes(&files["genesis.ssz"], &spec).unwrap();
+    let mut state = BeaconState::from_ssz_bytes(files["genesis.ssz"], &spec).unwrap();
     let flips = Flips::new(4);
     let mut targets = Vec::new();
     for (name, bytes) in files.iter().filter(|(name, _)| name.starts_with("blocks/")) {
@@ -223,7 +193,7 @@ fn flips_of_the_generated_chains() {
         if rare > 0 || targets.len() < 3 {
             targets.push(flips.target(&state, &block));
         }
-        assert!(bytes == &block.as_ssz_bytes(), "{name}");
+        assert!(**bytes == block.as_ssz_bytes(), "{name}");
         flips.apply(&mut state, &block, SignatureMode::Skip);
     }
     println!("{} blocks, most with rare operations", targets.len());

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod rows;
-mod shared;
 
 use consensus::Error;
 use mutations::Scenario;
@@ -120,7 +119,8 @@ fn assertions(text: &str) -> Vec<(&str, &str)> {
 
 fn report_coverage(covered: &BTreeMap<(&str, &str), Vec<&str>>) {
     let path = "spec/phase0/beacon-chain.md";
-    let Some(text) = shared::text(path, "the coverage of the specification's assertions") else {
+    let Some(text) = shared_inputs::text(path, "the coverage of the specification's assertions")
+    else {
         return;
     };
     let assertions = assertions(&text);

@@ -18,7 +18,12 @@ pub type Archive = tar::Archive<Box<dyn Read>>;
 /// Where a file or folder is.
 pub fn path(below: impl AsRef<Path>, skipped: &str) -> Option<PathBuf> {
     let required = env::var_os("FRESNEL_REQUIRE_SHARED").is_some_and(|value| value == "1");
-    existing(folder().join(below), skipped, required)
+    let found = existing(folder().join(below), required);
+    if let Err(missing) = &found {
+        // What `println!` writes, the test harness shows for failed tests only.
+        let _ = writeln!(std::io::stdout(), "skipped: {skipped}: {missing}");
+    }
+    found.ok()
 }
 
 /// The bytes of a file.
@@ -75,9 +80,10 @@ fn folder() -> PathBuf {
     root.unwrap_or(&tested).join("..").join("shared")
 }
 
-fn existing(path: PathBuf, skipped: &str, required: bool) -> Option<PathBuf> {
+/// The path, or the sentence that it is missing.
+fn existing(path: PathBuf, required: bool) -> Result<PathBuf, String> {
     if path.exists() {
-        return Some(path);
+        return Ok(path);
     }
     let missing = format!(
         "{} is missing: put the shared inputs beside the repository, or name their folder in \
@@ -85,9 +91,7 @@ fn existing(path: PathBuf, skipped: &str, required: bool) -> Option<PathBuf> {
         path.display()
     );
     assert!(!required, "{missing}");
-    // What `println!` writes, the test harness shows for failed tests only.
-    let _ = writeln!(std::io::stdout(), "skipped: {skipped}: {missing}");
-    None
+    Err(missing)
 }
 
 fn readable<T, E: Display>(result: Result<T, E>, file: &Path) -> T {

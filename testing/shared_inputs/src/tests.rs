@@ -1,3 +1,5 @@
+//! Finding and unpacking, on files made here.
+
 use super::*;
 
 /// A new file of this name, in a folder that lives as long as the value.
@@ -25,22 +27,23 @@ fn tar_of(files: &[(&str, &[u8])]) -> Vec<u8> {
 #[test]
 fn what_is_there_is_found() {
     let (folder, path) = file("a", b"");
-    assert_eq!(existing(path.clone(), "all", true), Some(path));
+    assert_eq!(existing(path.clone(), true), Ok(path));
     let folder = folder.path().to_path_buf();
-    assert_eq!(existing(folder.clone(), "all", false), Some(folder));
+    assert_eq!(existing(folder.clone(), false), Ok(folder));
 }
 
 #[test]
-fn what_is_missing_is_skipped() {
+fn what_is_missing_is_named() {
     let (folder, _) = file("a", b"");
-    assert_eq!(existing(folder.path().join("b"), "this test", false), None);
+    let missing = existing(folder.path().join("b"), false).unwrap_err();
+    assert!(missing.contains("name their folder in FRESNEL_SHARED"));
 }
 
 #[test]
 #[should_panic(expected = "is missing: put the shared inputs beside the repository")]
 fn what_is_missing_and_required_is_a_failure() {
     let (folder, _) = file("a", b"");
-    existing(folder.path().join("b"), "this test", true);
+    let _ = existing(folder.path().join("b"), true);
 }
 
 #[test]

@@ -238,7 +238,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let cache = folder.path().join("cache");
         let vectors = folder.path().join("vectors");
-        fs::create_dir(&vectors).expect("made");
+        fs::create_dir_all(&vectors).expect("made");
         let archive = write_archive(&vectors, &tar_of("tests/a", tar::EntryType::Regular));
         let sum = digest(&archive).expect("readable");
         fs::write(vectors.join("SHA256SUMS"), format!("{sum}  pack.tar.zst\n")).expect("written");

@@ -168,7 +168,7 @@ fn the_filter_chooses_by_name_and_must_choose_something() {
         SIGN,
     );
     let (summary, _) = run_with(root.path(), |options| {
-        options.filter = Some("bls/two".into())
+        options.filter = Some("bls/two".into());
     });
     assert_eq!((summary.passed, summary.failed()), (1, 0));
     let (summary, _) = run_with(root.path(), |options| options.filter = Some("three".into()));

@@ -39,7 +39,7 @@ fn gnosis() -> Spec {
 const SKIPPED: &str = "genesis states of real networks";
 
 fn genesis(file: &str) -> Option<Vec<u8>> {
-    shared_inputs::unzipped(&format!("chaindata/genesis/{file}"), SKIPPED)
+    shared_inputs::unzipped(format!("chaindata/genesis/{file}"), SKIPPED)
 }
 
 #[test]

@@ -90,7 +90,10 @@ pub(crate) fn aggregate_verify(case: &Case) -> Result<()> {
     let (input, output) = data(case)?;
     let pubkeys: Vec<BLSPubkey> = list(input.field("pubkeys")?)?;
     let messages: Vec<Root> = list(input.field("messages")?)?;
-    let messages: Vec<&[u8]> = messages.iter().map(alloy_primitives::FixedBytes::as_slice).collect();
+    let messages: Vec<&[u8]> = messages
+        .iter()
+        .map(alloy_primitives::FixedBytes::as_slice)
+        .collect();
     // One case has a signature of eight bytes, which the type of a signature rules out.
     let signature = input.field("signature")?.bytes()?;
     let signature = BLSSignature::try_from(signature.as_slice());
