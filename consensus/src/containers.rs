@@ -1,5 +1,5 @@
 //! The SSZ containers that have one shape in every preset, `beacon-chain.md#containers` and
-//! `validator.md#containers`. [`crate::BeaconState`] and [`HistoricalBatch`]'s vectors depend on
+//! `validator.md#containers`. [`crate::BeaconState`] and [`crate::state::HistoricalBatch`] depend on
 //! the preset and take their lengths from [`crate::Spec`].
 
 use crate::hashing::{HashTreeRoot, container_root, container_roots};

@@ -1,4 +1,4 @@
-//! [`Error`]: everything that can make a decoding, an access or a transition fail.
+//! [`enum@Error`]: everything that can make a decoding, an access or a transition fail.
 
 use crate::primitives::*;
 use ssz::DecodeError;

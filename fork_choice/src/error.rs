@@ -1,4 +1,4 @@
-//! [`Error`]: why a handler or a question was refused.
+//! [`enum@Error`]: why a handler or a question was refused.
 
 use consensus::{Checkpoint, Epoch, Root, Slot, ValidatorIndex};
 use strum::IntoStaticStr;
