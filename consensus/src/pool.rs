@@ -4,10 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use rayon::ThreadPool;
-use rayon::iter::{
-    IndexedParallelIterator, IntoParallelRefIterator, IntoParallelRefMutIterator, ParallelIterator,
-};
-use rayon::slice::{ParallelSlice, ParallelSliceMut};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use rayon::slice::ParallelSlice;
 
 /// A fixed number of threads for data-parallel work. Cheap to clone; the threads end with the last
 /// clone. Results never depend on the number of threads.
@@ -67,53 +65,6 @@ impl Pool {
             _ => items.chunks(len).map(f).collect(),
         }
     }
-
-    /// Runs `f` on every item.
-    pub fn for_each_mut<T: Send>(&self, items: &mut [T], f: impl Fn(&mut T) + Sync) {
-        match &self.threads {
-            Some(threads) if items.len() > 1 => {
-                threads.install(|| items.par_iter_mut().for_each(&f));
-            }
-            _ => items.iter_mut().for_each(f),
-        }
-    }
-
-    /// Runs `f` on every run of `len` items (the last one may be shorter), together with the index
-    /// of the run.
-    ///
-    /// # Panics
-    /// If `len` is 0.
-    pub fn for_each_chunk_mut<T: Send>(
-        &self,
-        items: &mut [T],
-        len: usize,
-        f: impl Fn(usize, &mut [T]) + Sync,
-    ) {
-        match &self.threads {
-            Some(threads) if items.len() > len => threads.install(|| {
-                items
-                    .par_chunks_mut(len)
-                    .enumerate()
-                    .for_each(|(index, chunk)| f(index, chunk));
-            }),
-            _ => items
-                .chunks_mut(len)
-                .enumerate()
-                .for_each(|(index, chunk)| f(index, chunk)),
-        }
-    }
-
-    /// Both results; the two run at the same time if a thread is free.
-    pub fn join<A: Send, B: Send>(
-        &self,
-        a: impl FnOnce() -> A + Send,
-        b: impl FnOnce() -> B + Send,
-    ) -> (A, B) {
-        match &self.threads {
-            Some(threads) => threads.install(|| rayon::join(a, b)),
-            None => (a(), b()),
-        }
-    }
 }
 
 impl fmt::Debug for Pool {
@@ -138,15 +89,6 @@ mod tests {
             assert!(squares.iter().zip(&items).all(|(a, b)| *a == b * b));
             let sums = pool.map_chunks(&items, 300, |chunk| chunk.iter().sum::<u64>());
             assert_eq!(sums, [44_850, 134_850, 224_850, 94_950]);
-            let mut changed = items.clone();
-            pool.for_each_mut(&mut changed, |item| *item += 1);
-            pool.for_each_chunk_mut(&mut changed, 7, |index, chunk| {
-                for item in chunk {
-                    *item += index as u64;
-                }
-            });
-            assert!((0..1000).all(|i| changed[i] == (i + 1 + i / 7) as u64));
-            assert_eq!(pool.join(|| 1, || "two"), (1, "two"));
             assert!(pool.map(&[] as &[u8], |_| ()).is_empty());
             assert!(pool.map_chunks(&[] as &[u8], 3, |_| ()).is_empty());
         }

@@ -10,7 +10,7 @@ use kernels::Node;
 
 use super::BlsError;
 use super::points::{decode_pubkey, is_infinity_g1};
-use crate::{BLSPubkey, Pool, Root};
+use crate::{BLSPubkey, Pool};
 
 /// Keys in a chunk.
 const CHUNK: usize = 1 << 12;
@@ -88,12 +88,6 @@ impl PubkeyId {
     pub fn bytes(self) -> &'static BLSPubkey {
         self.stored()
             .expect("an id is handed out after its key is stored")
-    }
-
-    /// `hash_tree_root` of the key.
-    pub fn root(self) -> Root {
-        let [left, right] = nodes(self.bytes());
-        kernels::hash_pair(&left, &right).into()
     }
 
     /// The decompressed point, kept after the first use: on the curve and not infinity, but not

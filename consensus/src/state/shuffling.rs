@@ -37,11 +37,6 @@ impl Shuffling {
         self.epoch
     }
 
-    /// Number of validators active in the epoch.
-    pub fn active_count(&self) -> usize {
-        self.order.len()
-    }
-
     /// Committees of each slot.
     pub fn committees_per_slot(&self) -> u64 {
         self.committees_per_slot
