@@ -107,7 +107,7 @@ impl Store {
     }
 
     /// `fork-choice.md#compute_pulled_up_tip`, of the checkpoints computed with the post-state.
-    fn compute_pulled_up_tip(&mut self, facts: &BlockFacts) {
+    pub(crate) fn compute_pulled_up_tip(&mut self, facts: &BlockFacts) {
         let justified = facts.unrealized_justified_checkpoint;
         let finalized = facts.unrealized_finalized_checkpoint;
         self.update_unrealized_checkpoints(justified, finalized);
@@ -118,7 +118,7 @@ impl Store {
     }
 
     /// `fork-choice.md#update_checkpoints`
-    fn update_checkpoints(
+    pub(crate) fn update_checkpoints(
         &mut self,
         justified_checkpoint: Checkpoint,
         finalized_checkpoint: Checkpoint,
@@ -130,16 +130,20 @@ impl Store {
         }
         if finalized_checkpoint.epoch > self.finalized_checkpoint.epoch {
             self.finalized_checkpoint = finalized_checkpoint;
-            // An epoch whose first slot is beyond 64 bits comes after every block.
-            let slot = compute_start_slot_at_epoch(finalized_checkpoint.epoch, &self.spec)
-                .unwrap_or(Slot::MAX);
-            self.tree.set_finalized(finalized_checkpoint.root, slot);
-            self.memo.forget();
+            self.mark_finalized(finalized_checkpoint);
         }
     }
 
+    /// Marks the blocks that finality leaves possible.
+    pub(crate) fn mark_finalized(&mut self, finalized: Checkpoint) {
+        // An epoch whose first slot is beyond 64 bits comes after every block.
+        let slot = compute_start_slot_at_epoch(finalized.epoch, &self.spec).unwrap_or(Slot::MAX);
+        self.tree.set_finalized(finalized.root, slot);
+        self.memo.forget();
+    }
+
     /// `fork-choice.md#update_unrealized_checkpoints`
-    fn update_unrealized_checkpoints(
+    pub(crate) fn update_unrealized_checkpoints(
         &mut self,
         unrealized_justified_checkpoint: Checkpoint,
         unrealized_finalized_checkpoint: Checkpoint,

@@ -18,6 +18,7 @@ mod facts;
 mod handlers;
 mod head;
 mod proposer_head;
+mod restore;
 mod store;
 mod time;
 mod tree;
@@ -27,6 +28,7 @@ pub use balances::{JustifiedBalances, calculate_committee_fraction};
 pub use error::Error;
 pub use facts::BlockFacts;
 pub use proposer_head::is_shuffling_stable;
+pub use restore::{Checkpoints, Restored};
 pub use store::{Store, get_forkchoice_store};
 pub use time::{
     BASIS_POINTS, compute_slots_since_epoch_start, get_aggregate_due_ms, get_attestation_due_ms,

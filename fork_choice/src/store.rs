@@ -231,16 +231,17 @@ impl Store {
         Ok(())
     }
 
-    /// Drops every block that does not descend from the finalized one and returns the roots of
-    /// those blocks. Heads and weights of the others stay the same; votes for the dropped ones keep
-    /// their epochs. Costs a pass over blocks and votes.
+    /// Drops every block that finality leaves impossible or behind and returns the roots of those
+    /// blocks. Heads and weights of the others stay the same, but for the finalized block's own
+    /// weight; votes for the dropped ones keep their epochs. Costs a pass over blocks and votes.
     ///
     /// Nothing is dropped while the justified or an unrealized checkpoint conflicts with the
     /// finalized one, which takes a third of the validators to be slashable: the search for a head
     /// still starts there.
     pub fn prune(&mut self) -> Vec<Root> {
         let finalized = self.finalized_checkpoint.root;
-        if self.tree.find(finalized) == Some(0) {
+        let possible = self.tree.nodes().iter().all(Node::on_finalized_branch);
+        if self.tree.find(finalized) == Some(0) && possible {
             return Vec::new();
         }
         let required = [

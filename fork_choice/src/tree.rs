@@ -38,7 +38,7 @@ impl Node {
     }
 
     /// Whether the block's ancestor at the finalized epoch's first slot is the finalized block.
-    pub(crate) fn on_finalized_branch(&self) -> bool {
+    pub fn on_finalized_branch(&self) -> bool {
         self.on_finalized_branch
     }
 
@@ -66,10 +66,15 @@ pub(crate) struct Tree {
 impl Tree {
     /// A tree of the anchor alone, which is its own finalized block and its own target.
     pub(crate) fn new(facts: &BlockFacts) -> Tree {
+        Tree::restored(facts, facts.root)
+    }
+
+    /// A tree of the finalized block alone, with the checkpoint block of its own epoch.
+    pub(crate) fn restored(facts: &BlockFacts, target_root: Root) -> Tree {
         Tree {
             nodes: vec![Node {
                 facts: *facts,
-                target_root: facts.root,
+                target_root,
                 parent: NO_PARENT,
                 timely: true,
                 on_finalized_branch: true,
@@ -146,14 +151,15 @@ impl Tree {
         }
     }
 
-    /// Drops all but the block `root` and its descendants. Does nothing and returns `None` if the
-    /// block is unknown or one of `required` would go.
+    /// Drops all but the finalized block `root` and its descendants on the finalized branch. Does
+    /// nothing and returns `None` if the block is unknown or one of `required` would go.
     pub(crate) fn retain_subtree(&mut self, root: Root, required: &[Root]) -> Option<Retained> {
         let first = self.find(root)?;
         let mut kept = 0;
         let mut places: Vec<Option<u32>> = Vec::with_capacity(self.nodes.len());
         for (place, node) in self.nodes.iter().enumerate() {
-            let keep = place == first || node.parent().is_some_and(|at| places[at].is_some());
+            let descends = node.parent().is_some_and(|at| places[at].is_some());
+            let keep = place == first || (descends && node.on_finalized_branch);
             places.push(keep.then_some(kept));
             kept += u32::from(keep);
         }

@@ -64,6 +64,26 @@ impl Votes {
         }
     }
 
+    /// Length of the longest registry.
+    pub(crate) fn len(&self) -> usize {
+        self.votes.len()
+    }
+
+    /// Replaces the first votes: of each its epoch and its block's place, if that is known. Weights
+    /// are out of date from then on.
+    pub(crate) fn restore(&mut self, latest: &[Option<(Epoch, Option<usize>)>]) {
+        for (vote, latest) in self.votes.iter_mut().zip(latest) {
+            let (epoch, place) = match latest {
+                Some((epoch, Some(place))) => (*epoch, *place as u32),
+                Some((epoch, None)) => (*epoch, PRUNED),
+                None => (0, NOT_CAST),
+            };
+            (vote.epoch, vote.place, vote.weight) = (epoch, place, 0);
+        }
+        self.own_weights.fill(0);
+        self.forget_balances();
+    }
+
     /// By node the weight of the votes for that very block, Gwei.
     pub(crate) fn own_weights(&self) -> &[Gwei] {
         &self.own_weights

@@ -1,8 +1,11 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand};
+use crate::commands::Era;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::LazyLock;
+use store::Retention;
 
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     format!(
@@ -22,6 +25,14 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    /// Run a beacon node
+    Node(Node),
+    /// Look into a node's data folder
+    #[command(subcommand)]
+    Db(Db),
+    /// Finalized history as era files
+    #[command(subcommand)]
+    Era(Era),
     /// Verify a chain of blocks from genesis on, with fork choice
     Replay(Replay),
     /// Run the consensus specification's test vectors
@@ -53,6 +64,97 @@ pub(crate) struct OptionalNetworkArgs {
     /// A folder with a network's config.yaml
     #[arg(long, value_name = "DIR")]
     pub(crate) network_dir: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Node {
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// The folder of the node's data; made if it does not exist
+    #[arg(long, value_name = "DIR")]
+    pub(crate) datadir: PathBuf,
+    /// The genesis state, for an empty data folder: .ssz or .json, plain, gzipped or zipped
+    #[arg(long, value_name = "FILE", conflicts_with = "interop_genesis")]
+    pub(crate) genesis_state: Option<PathBuf>,
+    /// Start a test network of so many validators with well-known keys
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) interop_genesis: Option<u64>,
+    /// Genesis time of the test network, Unix seconds [default: now]
+    #[arg(long, value_name = "T", requires = "interop_genesis")]
+    pub(crate) genesis_time: Option<u64>,
+    /// Import blocks from these files and folders, in any form that replay reads
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub(crate) import: Vec<PathBuf>,
+    /// Stop after the import and say where the chain ends
+    #[arg(long, requires = "import")]
+    pub(crate) exit_after_import: bool,
+    /// Address of the REST API
+    #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    pub(crate) http_address: IpAddr,
+    /// Port of the REST API; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 5052)]
+    pub(crate) http_port: u16,
+    /// Serve no REST API
+    #[arg(long)]
+    pub(crate) no_http: bool,
+    /// Address of the metrics
+    #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    pub(crate) metrics_address: IpAddr,
+    /// Port of the metrics; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 8008)]
+    pub(crate) metrics_port: u16,
+    /// Serve no metrics
+    #[arg(long)]
+    pub(crate) no_metrics: bool,
+    /// Finalized blocks to keep: archive for all, or a number of epochs
+    #[arg(long, value_name = "HOW", default_value = "archive", value_parser = retention)]
+    pub(crate) retention: Retention,
+    /// Worker threads [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Form of the log, on standard error
+    #[arg(long, value_name = "FORM", default_value = "pretty")]
+    pub(crate) log_format: LogFormat,
+    /// What is logged: error, warn, info, debug, trace, or a filter as in chain=debug,info
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    pub(crate) log_level: String,
+    /// Blocks come from files whose signatures are not to be verified; no option of a node
+    #[arg(skip)]
+    pub(crate) trusts_signatures: bool,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people
+    Pretty,
+    /// A JSON object on each line
+    Json,
+}
+
+fn retention(text: &str) -> Result<Retention, String> {
+    match text {
+        "archive" => Ok(Retention::Archive),
+        _ => text
+            .parse()
+            .map(Retention::Epochs)
+            .map_err(|_| "give archive or a number of epochs".into()),
+    }
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Db {
+    /// Show what a data folder holds
+    Info(DataFolder),
+    /// Read everything in a data folder and report what is damaged
+    Verify(DataFolder),
+}
+
+#[derive(Args)]
+pub(crate) struct DataFolder {
+    /// The folder of a node's data; no node may run on it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) datadir: PathBuf,
 }
 
 #[derive(Args)]
@@ -183,7 +285,13 @@ pub(crate) struct MakeChain {
     /// Decides every random choice: the same seed makes the same bytes
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
-    /// Percent of the slots without a block
+    /// Make blocks only in slots that this number divides
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) every: u64,
+    /// Slots that stay without a block of the chain, separated by commas
+    #[arg(long, value_name = "SLOTS", value_delimiter = ',')]
+    pub(crate) empty_slots: Vec<u64>,
+    /// Percent of the other slots without a block
     #[arg(long, value_name = "P", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..=99))]
     pub(crate) skip_percent: u8,
     /// Percent of the validators that attest

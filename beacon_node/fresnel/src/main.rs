@@ -4,8 +4,10 @@
 
 mod cli;
 mod commands;
+mod datadir;
 mod import;
 mod input;
+mod node;
 mod output;
 mod progress;
 

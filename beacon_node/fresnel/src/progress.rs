@@ -1,6 +1,7 @@
 //! Progress of long work: a bar on a terminal, plain lines elsewhere.
 
 use indicatif::{ProgressBar, ProgressStyle};
+use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::fmt::Write;
 use std::io::IsTerminal;
@@ -15,12 +16,33 @@ const LINE_INTERVAL: Duration = Duration::from_secs(5);
 /// Time between two redraws, and two samples.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(200);
 
+/// The bar that is on the screen.
+static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// Writes something to the terminal with the bar, if there is one, out of its way.
+pub(crate) fn beside_bar<T>(write: impl FnOnce() -> T) -> T {
+    let bar = BAR.lock().clone();
+    match bar {
+        Some(bar) => bar.suspend(write),
+        None => write(),
+    }
+}
+
 /// What the part done is measured by.
 pub(crate) enum Goal {
     /// Bytes of input, and a count of those read.
     Bytes { total: u64, read: Arc<AtomicU64> },
     /// The slot to reach.
     Slot(u64),
+}
+
+/// Where plain lines go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lines {
+    /// To standard error.
+    Plain,
+    /// To the log.
+    Logged,
 }
 
 /// How far the work was at some time.
@@ -35,21 +57,29 @@ struct Sample {
 /// Progress over slots and blocks.
 pub(crate) struct Progress {
     goal: Goal,
+    lines: Lines,
     bar: Option<ProgressBar>,
     samples: VecDeque<Sample>,
     last_line: Instant,
 }
 
 impl Progress {
-    /// Starts the clock.
+    /// Starts the clock; plain lines go to standard error.
     pub(crate) fn new(goal: Goal) -> Progress {
+        Progress::with_lines(goal, Lines::Plain)
+    }
+
+    /// Starts the clock.
+    pub(crate) fn with_lines(goal: Goal, lines: Lines) -> Progress {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template("{bar:30} {percent:>3}%  {msg}");
             ProgressBar::new(1).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
+        (*BAR.lock()).clone_from(&bar);
         let now = Instant::now();
         Progress {
             goal,
+            lines,
             bar,
             samples: VecDeque::from([Sample {
                 at: now,
@@ -91,7 +121,10 @@ impl Progress {
             bar.set_message(text);
         } else if now - self.last_line >= LINE_INTERVAL {
             self.last_line = now;
-            eprintln!("{:>3.0}%  {text}", done * 100.0);
+            match self.lines {
+                Lines::Plain => eprintln!("{:>3.0}%  {text}", done * 100.0),
+                Lines::Logged => tracing::info!("{:.0}%, {text}", done * 100.0),
+            }
         }
     }
 
@@ -99,6 +132,7 @@ impl Progress {
     pub(crate) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+            *BAR.lock() = None;
         }
     }
 }

@@ -44,6 +44,7 @@ enum Op {
         seed: u64,
     },
     Prune,
+    Restart,
     LateHead {
         voters: u32,
     },
@@ -69,6 +70,7 @@ fn op() -> impl Strategy<Value = Op> {
         ),
         1 => any::<u64>().prop_map(|seed| Op::Balances { seed }),
         2 => Just(Op::Prune),
+        2 => Just(Op::Restart),
         1 => any::<u32>().prop_map(|voters| Op::LateHead { voters }),
     ]
 }
@@ -154,6 +156,7 @@ fn apply(world: &mut World, op: &Op) {
         }
         Op::Balances { seed } => world.set_balances(seed),
         Op::Prune => world.prune(),
+        Op::Restart => world.restart(),
         Op::LateHead { voters } => late_head(world, voters),
     }
 }
@@ -175,7 +178,7 @@ fn late_head(world: &mut World, voters: u32) {
 }
 
 /// What enough random histories must have led to: else they show little.
-const SITUATIONS: [&str; 23] = [
+const SITUATIONS: [&str; 24] = [
     "AttestationTooEarly",
     "AttestedBlockTooNew",
     "BlockConflictsWithFinalized",
@@ -197,6 +200,7 @@ const SITUATIONS: [&str; 23] = [
     "new justified checkpoint",
     "no viable head",
     "pruned block",
+    "restart",
     "several viable heads",
     "several viable heads and a boost",
 ];

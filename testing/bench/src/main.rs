@@ -13,7 +13,8 @@ use bench::generate::Variant;
 use bench::inputs::Inputs;
 use bench::report::Report;
 use bench::rows::{ROWS, Row};
-use bench::{fresh, hash, variants};
+use bench::store_process::{self, RecordedChain};
+use bench::{fresh, hash, store_rows, variants};
 
 /// Validators of the variants, unless the number is given.
 const VARIANTS_VALIDATORS: usize = 400_000;
@@ -35,6 +36,8 @@ enum Command {
         #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..))]
         runs: u16,
     },
+    /// The store, and whole imports beside replay.
+    Store(StoreArgs),
     /// One run of a row that needs a process of its own.
     #[command(hide = true)]
     Fresh {
@@ -45,6 +48,28 @@ enum Command {
         #[arg(long)]
         cores: usize,
     },
+}
+
+#[derive(Args)]
+struct StoreArgs {
+    /// A recorded chain to import: a folder with config.yaml, a genesis state and blocks.
+    #[arg(long)]
+    chain: Option<PathBuf>,
+    /// The program that imports it [default: the one beside this].
+    #[arg(long)]
+    program: Option<PathBuf>,
+    /// Finalized blocks of the made store.
+    #[arg(long, default_value_t = 300_000, value_parser = clap::value_parser!(u64).range(16_384..))]
+    blocks: u64,
+    /// Only the rows of the recorded chain.
+    #[arg(long, requires = "chain")]
+    only_chain: bool,
+    /// Runs of a row; its figures are medians.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    runs: u16,
+    /// JSON, one object a line.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -79,6 +104,7 @@ fn main() -> Result<()> {
     match Cli::parse().command {
         Command::State(args) => state(&args),
         Command::Hash { runs } => hash::run(runs.into()),
+        Command::Store(args) => store(&args),
         Command::Fresh { row, folder, cores } => fresh::run(&row, &folder, cores),
     }
 }
@@ -99,12 +125,30 @@ fn state(args: &StateArgs) -> Result<()> {
         report.calibration(validators, &calibration);
         let has_files = inputs.has_files();
         let bench = Bench::new(inputs, pool.clone(), runs);
-        for row in rows.iter().filter(|row| has_files || !row.needs_files) {
+        for row in rows.iter().filter(|row| row.fits(validators, has_files)) {
             let sample = (row.run)(&bench).with_context(|| format!("row {}", row.name))?;
             report.row(row, validators, &sample, &calibration);
         }
     }
     Ok(())
+}
+
+fn store(args: &StoreArgs) -> Result<()> {
+    let runs = args.runs.into();
+    let report = Report::new(args.json, std::thread::available_parallelism()?.get());
+    report.plain_header();
+    if let Some(chain) = &args.chain {
+        let chain = RecordedChain::open(chain)?;
+        let program = match &args.program {
+            Some(program) => program.clone(),
+            None => std::env::current_exe()?.with_file_name("fresnel"),
+        };
+        store_process::run(&chain, &program, runs, &report)?;
+    }
+    match args.only_chain {
+        true => Ok(()),
+        false => store_rows::run(args.blocks, runs, &report),
+    }
 }
 
 fn inputs(args: &StateArgs) -> Result<Vec<Inputs>> {

@@ -128,11 +128,16 @@ fn cpu_time() -> Result<Duration> {
 
 /// Resident set of this process, MiB.
 pub fn resident_mib() -> Result<f64> {
-    let status = fs::read_to_string("/proc/self/status")?;
+    resident_mib_of(std::process::id())
+}
+
+/// Resident set of a process, MiB.
+pub fn resident_mib_of(process: u32) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib: f64 = line
         .and_then(|line| line.split_whitespace().next())
-        .context("/proc/self/status has no VmRSS")?
+        .context("the status of the process has no VmRSS")?
         .parse()?;
     Ok(kib / 1024.0)
 }

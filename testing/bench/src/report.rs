@@ -38,6 +38,16 @@ impl Report {
         }
     }
 
+    /// The first line of a table of plain rows.
+    pub fn plain_header(&self) {
+        if !self.json {
+            println!(
+                "{:<31}{:>8} {:>5} {:>11} {:>11}",
+                "row", "n", "cores", "median", "cpu median"
+            );
+        }
+    }
+
     /// The calibration measured beside the rows of `validators`.
     pub fn calibration(&self, validators: usize, calibration: &Calibration) {
         let rows = [
@@ -101,6 +111,15 @@ impl Report {
             false => " too much",
         };
         println!(" x full {ratio:.2}{verdict}");
+    }
+
+    /// A row that nothing is compared with.
+    pub fn plain(&self, name: &str, count: usize, sample: &Sample, remark: &str) {
+        if self.json {
+            return self.json(name, count, sample);
+        }
+        self.figures(name, count, sample);
+        println!("  {remark}");
     }
 
     fn figures(&self, name: &str, validators: usize, sample: &Sample) {

@@ -6,7 +6,7 @@ use crate::bench::Bench;
 use crate::calibration::Scale::{self, Bls, Memory, Nothing, Sha256};
 use crate::fresh::in_fresh_processes;
 use crate::measure::Sample;
-use crate::{block_rows, chain_rows, head_rows, state_rows};
+use crate::{block_rows, chain_rows, head_rows, pool_rows, state_rows};
 
 /// What other clients and our plans say about a row, in the row's unit.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,6 +30,8 @@ pub struct Row {
     pub is_rate: bool,
     /// Whether blocks or a genesis state are needed, which generated inputs lack.
     pub needs_files: bool,
+    /// Fewest validators of inputs on which it says something.
+    pub least_validators: usize,
     /// Whether it is one of those after which the resident set is looked at.
     pub is_part_of_bench: bool,
     /// Lighthouse, Grandine and the target by number of validators; 0 for an unknown figure.
@@ -45,6 +47,7 @@ const fn on_state(name: &'static str, scale: Scale, run: fn(&Bench) -> Result<Sa
         scale,
         is_rate: false,
         needs_files: false,
+        least_validators: 0,
         is_part_of_bench: true,
         baselines: &[],
         run,
@@ -67,6 +70,14 @@ const fn apart(name: &'static str, scale: Scale, run: fn(&Bench) -> Result<Sampl
     }
 }
 
+/// A row that needs 64 committees in each slot.
+const fn on_pool(name: &'static str, run: fn(&Bench) -> Result<Sample>) -> Row {
+    Row {
+        least_validators: N400,
+        ..apart(name, Memory, run)
+    }
+}
+
 /// A row whose figure is blocks a second.
 const fn rate(name: &'static str, scale: Scale, run: fn(&Bench) -> Result<Sample>) -> Row {
     Row {
@@ -79,6 +90,11 @@ impl Row {
     /// With Lighthouse's and Grandine's figures and the target, by number of validators.
     const fn beside(self, baselines: &'static [(usize, [f64; 3])]) -> Row {
         Row { baselines, ..self }
+    }
+
+    /// Whether it can be measured on inputs with so many validators.
+    pub fn fits(&self, validators: usize, has_files: bool) -> bool {
+        (has_files || !self.needs_files) && validators >= self.least_validators
     }
 
     /// Our cost by theirs, if our machine is that much slower: less than 1 is better.
@@ -176,6 +192,8 @@ pub const ROWS: &[Row] = &[
     .beside(&[(N16, [174.0, 689.0, 0.0]), (N400, [46.0, 129.0, 500.0])]),
     rate("replay_blocks_per_s", Bls, chain_rows::replay_blocks_per_s)
         .beside(&[(N16, [14.5, 0.0, 0.0]), (N400, [10.8, 4.2, 20.0])]),
+    on_pool("pool_pack_1984", pool_rows::pool_pack_1984).beside(&[(N400, [547.0, 0.0, 15.0])]),
+    on_pool("pool_pack_7936", pool_rows::pool_pack_7936).beside(&[(N400, [1_971.0, 0.0, 50.0])]),
     apart("pubkeys_first_load", Bls, |bench| {
         in_fresh_processes(bench, "pubkeys_first_load")
     })

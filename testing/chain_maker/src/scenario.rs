@@ -4,7 +4,7 @@ use crate::dice::Dice;
 use crate::offences::{may_be_slashed, may_exit};
 use crate::{BlockOptions, ChainMaker, Error, Made};
 use consensus::{BeaconState, Root, Slot, ValidatorIndex};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Slots after a side branch in which the chain must still go on, so that it is the head.
 const SLOTS_AFTER_FORK: u64 = 4;
@@ -16,7 +16,11 @@ const LONGEST_FORK: u64 = 3;
 pub struct ChainOptions {
     /// Number of slots after genesis.
     pub slots: u64,
-    /// Percent of the slots without a block.
+    /// Blocks come only in slots that this divides; 0 counts as 1.
+    pub every: u64,
+    /// Slots that have no block of the chain.
+    pub empty_slots: BTreeSet<Slot>,
+    /// Percent of the other slots without a block.
     pub skip_percent: u8,
     /// Deposits after genesis.
     pub deposits: u64,
@@ -26,6 +30,22 @@ pub struct ChainOptions {
     pub slashings: u64,
     /// Side branches, one to three blocks long.
     pub forks: u64,
+}
+
+impl Default for ChainOptions {
+    /// One epoch of mainnet with a block in every slot and nothing but attestations in them.
+    fn default() -> ChainOptions {
+        ChainOptions {
+            slots: 32,
+            every: 1,
+            empty_slots: BTreeSet::new(),
+            skip_percent: 0,
+            deposits: 0,
+            exits: 0,
+            slashings: 0,
+            forks: 0,
+        }
+    }
 }
 
 /// What a made chain holds. All but `side_blocks` count the chain itself, not its side branches.
@@ -79,6 +99,8 @@ pub fn make_chain<E: From<Error>>(
     let mut run = Run {
         schedule: schedule(maker, options)?,
         dice: Dice::new(maker.seed()),
+        every: options.every.max(1),
+        empty_slots: options.empty_slots.clone(),
         skip_percent: options.skip_percent.min(99).into(),
         totals: Totals::default(),
         side: None,
@@ -105,6 +127,8 @@ pub fn make_chain<E: From<Error>>(
 struct Run {
     schedule: Schedule,
     dice: Dice,
+    every: u64,
+    empty_slots: BTreeSet<Slot>,
     skip_percent: u64,
     totals: Totals,
     /// Head of the side branch.
@@ -143,7 +167,8 @@ impl Run {
     }
 
     fn chain_block(&mut self, maker: &mut ChainMaker, slot: Slot) -> Result<Option<Made>, Error> {
-        if self.dice.percent(self.skip_percent) {
+        let has_block = slot.is_multiple_of(self.every) && !self.empty_slots.contains(&slot);
+        if !has_block || self.dice.percent(self.skip_percent) {
             return Ok(None);
         }
         let state = maker.state_at(maker.head(), slot)?;
@@ -242,6 +267,12 @@ impl Run {
 fn schedule(maker: &mut ChainMaker, options: &ChainOptions) -> Result<Schedule, Error> {
     let spec = maker.spec().clone();
     let slots = options.slots;
+    let outside = |slot: &&Slot| !(1..=slots).contains(*slot);
+    if let Some(slot) = options.empty_slots.iter().find(outside) {
+        return Err(Error::Impossible(format!(
+            "slot {slot} cannot be empty: the chain has the slots 1 to {slots}"
+        )));
+    }
     schedule_deposits(maker, options)?;
     let first_exit = spec
         .SHARD_COMMITTEE_PERIOD

@@ -8,7 +8,7 @@
 use chain_maker::{BlockOptions, ChainMaker, ChainOptions, Error, Totals, make_chain};
 use consensus::transition::{SignatureMode, Signatures, state_transition};
 use consensus::{BeaconState, Bls, Pool, Root, SignedBeaconBlock, Spec};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The minimal preset, where validators may leave after two epochs.
@@ -31,6 +31,7 @@ fn everything() -> ChainOptions {
         exits: 3,
         slashings: 4,
         forks: 4,
+        ..ChainOptions::default()
     }
 }
 
@@ -119,6 +120,28 @@ fn a_chain_with_everything_is_valid_and_finalizes() {
 }
 
 #[test]
+fn a_sparse_chain_finalizes_and_has_its_blocks_where_asked() {
+    let mut maker = maker(5);
+    let options = ChainOptions {
+        slots: 96,
+        every: 3,
+        empty_slots: BTreeSet::from([30, 63]),
+        ..ChainOptions::default()
+    };
+    let (totals, blocks) = make(&mut maker, &options);
+    let slots: Vec<_> = blocks.iter().map(|(block, _)| block.message.slot).collect();
+    let expected: Vec<_> = (1..=32)
+        .map(|number| number * 3)
+        .filter(|slot| ![30, 63].contains(slot))
+        .collect();
+    assert_eq!(slots, expected);
+    assert_eq!((totals.blocks, totals.empty_slots), (30, 66));
+    let states = verify(&maker, &blocks);
+    let finalized = states[&maker.head()].finalized_checkpoint();
+    assert!(finalized.epoch >= 9, "{finalized:?}");
+}
+
+#[test]
 fn the_seed_alone_decides() {
     let run = |seed| make(&mut maker(seed), &everything());
     let (first, again, other) = (run(3), run(3), run(4));
@@ -151,23 +174,29 @@ fn what_the_slots_cannot_hold_is_refused() {
             "{options:?}: {made:?}"
         );
     };
-    let empty = ChainOptions {
+    let short = || ChainOptions {
         slots: 15,
-        skip_percent: 0,
-        deposits: 0,
-        exits: 0,
-        slashings: 0,
-        forks: 0,
+        ..ChainOptions::default()
     };
-    refused(ChainOptions { exits: 1, ..empty });
+    refused(ChainOptions {
+        exits: 1,
+        ..short()
+    });
     refused(ChainOptions {
         deposits: 1,
-        ..empty
+        ..short()
     });
-    refused(ChainOptions { forks: 3, ..empty });
+    refused(ChainOptions {
+        forks: 3,
+        ..short()
+    });
     refused(ChainOptions {
         forks: u64::MAX,
-        ..empty
+        ..short()
+    });
+    refused(ChainOptions {
+        empty_slots: BTreeSet::from([4, 16]),
+        ..short()
     });
     assert!(ChainMaker::new(&spec(), 0, 1, &Pool::new(1)).is_err());
 }

@@ -252,6 +252,11 @@ impl<'a> Case<'a> {
         });
     }
 
+    /// Remembers why a message was refused, if it was.
+    pub(crate) fn note_refusal(&self, reason: Option<&'static str>) {
+        self.refusals.borrow_mut().extend(reason);
+    }
+
     /// Ends the case: all checks and all files count.
     pub(crate) fn finish(self, result: Result<()>) -> Outcome {
         let unopened = self.unopened();

@@ -56,6 +56,11 @@ impl<'a> Driver<'a> {
         &mut self.store
     }
 
+    /// The store, and the post-state of every block.
+    pub fn into_parts(self) -> (Store, BTreeMap<Root, BeaconState>) {
+        (self.store, self.post_states)
+    }
+
     /// `fork-choice.md#on_tick`, `time` in Unix seconds.
     ///
     /// # Errors

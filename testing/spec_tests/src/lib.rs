@@ -125,7 +125,6 @@ fn run_all(options: &Options, summary: &mut Summary, out: &mut dyn Write) -> any
         match table::lookup(located) {
             Some(Entry::Run(handler)) => chosen.push((located, handler)),
             Some(Entry::LaterFork) => summary.add_later_fork(located),
-            Some(Entry::NextStep) => summary.add_next_step(located),
             None => summary.add_unknown(located),
         }
     }

@@ -37,8 +37,6 @@ pub struct Summary {
     pub groups: BTreeMap<String, GroupTotal>,
     /// Folders of other forks and of their types, with the number of their cases.
     pub out_of_scope: BTreeMap<String, usize>,
-    /// Runners of a later step, with the number of their cases.
-    pub next_step: BTreeMap<String, usize>,
     /// Whether the expected outputs were changed.
     pub sabotaged: bool,
     found: BTreeMap<Group, usize>,
@@ -76,13 +74,6 @@ impl Summary {
 
     pub(crate) fn found_counts(&self) -> BTreeMap<Group, usize> {
         self.found.clone()
-    }
-
-    pub(crate) fn add_next_step(&mut self, located: &Located) {
-        *self
-            .next_step
-            .entry(group_name(&located.group))
-            .or_default() += 1;
     }
 
     pub(crate) fn add_later_fork(&mut self, located: &Located) {
@@ -140,9 +131,6 @@ impl Summary {
         }
         for (folder, cases) in &self.out_of_scope {
             writeln!(out, "out of scope (another fork): {folder}, {cases} cases")?;
-        }
-        for (group, cases) in &self.next_step {
-            writeln!(out, "next step, not run: {group}, {cases} cases")?;
         }
         for (name, group) in &self.groups {
             if group.passed + group.failed == 0 {

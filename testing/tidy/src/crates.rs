@@ -42,7 +42,14 @@ pub const LAYERS: &[(&str, MayUse)] = &[
     ("http_api/types", MayUse::Only(&["consensus"])),
     (
         "http_api",
-        MayUse::Only(&["consensus", "beacon_node/chain", "store", "http_api/types"]),
+        MayUse::Only(&[
+            "consensus",
+            "fork_choice",
+            "store/rows",
+            "beacon_node/chain",
+            "store",
+            "http_api/types",
+        ]),
     ),
     ("validator_client/keys", MayUse::Only(&["consensus"])),
     (

@@ -85,6 +85,8 @@ fn write_chain(args: &MakeChain, maker: &mut ChainMaker, folder: &Path) -> anyho
     std::fs::write(folder.join("genesis.ssz"), maker.genesis().as_ssz_bytes())?;
     let options = ChainOptions {
         slots: args.slots,
+        every: args.every,
+        empty_slots: args.empty_slots.iter().copied().collect(),
         skip_percent: args.skip_percent,
         deposits: args.deposits,
         exits: args.exits,

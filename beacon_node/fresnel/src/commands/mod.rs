@@ -2,12 +2,16 @@
 
 mod config;
 mod containers;
+mod db;
+mod era;
 mod make_chain;
 mod replay;
 mod spec_test;
 mod states;
 
-use crate::cli::{Cli, Command, Debug};
+pub(crate) use era::Era;
+
+use crate::cli::{Cli, Command, Db, Debug};
 use crate::input::Network;
 use anyhow::Context;
 use consensus::{Bls, Pool};
@@ -15,6 +19,10 @@ use consensus::{Bls, Pool};
 /// Runs the command. An error is one sentence for the user.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
+        Command::Node(args) => crate::node::run(&args),
+        Command::Db(Db::Info(args)) => db::info(&args),
+        Command::Db(Db::Verify(args)) => db::verify(&args),
+        Command::Era(command) => era::run(&command),
         Command::Replay(args) => replay::run(&args),
         Command::SpecTest(args) => spec_test::run(&args),
         Command::Debug(Debug::Transition(args)) => states::transition(&args),

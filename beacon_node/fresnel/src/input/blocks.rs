@@ -1,7 +1,7 @@
 //! Blocks, one after the other, from any form of file.
 
 use super::container::{Format, damaged, open, sniff};
-use super::e2store::{Records, SIGNED_BLOCK, SLOT_INDEX};
+use super::e2store::record_error;
 use super::json;
 use anyhow::{Context, bail};
 use consensus::{SignedBeaconBlock, Slot};
@@ -12,9 +12,8 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use store::finalized::e2store::{MAX_BLOCK_BYTES, Records, SIGNED_BLOCK, SLOT_INDEX};
 
-/// Most bytes of a block: the specification's `MAX_PAYLOAD_SIZE`.
-const MAX_BLOCK_BYTES: u64 = 10 * 1024 * 1024;
 /// Most bytes of a JSON file of blocks, which is held in memory as a whole.
 const MAX_JSON_BYTES: u64 = 256 * 1024 * 1024;
 /// Where the slot is in the SSZ of a signed block.
@@ -180,14 +179,16 @@ impl BlockReader {
                 mut records,
                 mut has_index,
             } => {
-                while let Some(header) = records.next_header(&path)? {
+                while let Some(header) = records.next_header().map_err(record_error(&path))? {
                     if header.kind == SIGNED_BLOCK {
-                        let bytes = records.decompress(&path, header, MAX_BLOCK_BYTES)?;
+                        let bytes = records
+                            .decompress(header, MAX_BLOCK_BYTES)
+                            .map_err(record_error(&path))?;
                         self.form = Form::E2store { records, has_index };
                         return Ok(Some(bytes));
                     }
                     has_index |= header.kind == SLOT_INDEX;
-                    records.skip(&path, header)?;
+                    records.skip(header).map_err(record_error(&path))?;
                 }
                 if !has_index {
                     self.end = End::WithoutIndex;

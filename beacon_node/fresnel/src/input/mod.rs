@@ -9,7 +9,7 @@ mod json;
 mod network;
 mod state;
 
-pub(crate) use blocks::{BlockReader, End, Found, Limits};
+pub(crate) use blocks::{BlockReader, End, Found, Limits, Place};
 pub(crate) use container::{Content, read_content};
 pub(crate) use folder::{BlockFile, collect};
 pub(crate) use json::parse as parse_json;

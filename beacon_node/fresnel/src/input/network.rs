@@ -62,7 +62,8 @@ impl Network {
         })
     }
 
-    fn load(folder: &Path) -> anyhow::Result<Network> {
+    /// The network of the folder's config.yaml.
+    pub(crate) fn load(folder: &Path) -> anyhow::Result<Network> {
         let file = folder.join("config.yaml");
         let name = file.display().to_string();
         let text = std::fs::read(&file).with_context(|| {

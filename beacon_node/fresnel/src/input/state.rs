@@ -1,7 +1,7 @@
 //! States.
 
 use super::container::{Content, Format, MAX_WHOLE_FILE, open, read_content, sniff};
-use super::e2store::{Records, STATE};
+use super::e2store::record_error;
 use super::json;
 use anyhow::{Context, anyhow, bail};
 use consensus::state::StateJson;
@@ -9,6 +9,7 @@ use consensus::{BeaconState, Spec};
 use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
+use store::finalized::e2store::{Records, STATE};
 
 /// Reads a state: SSZ or JSON, plain, gzipped or zipped, or the one in an era file.
 pub(crate) fn read_state(path: &Path, spec: &Arc<Spec>) -> anyhow::Result<BeaconState> {
@@ -74,10 +75,14 @@ fn refusal(
 }
 
 fn state_of_era(path: &Path, mut records: Records<impl std::io::Read>) -> anyhow::Result<Vec<u8>> {
-    while let Some(header) = records.next_header(path)? {
+    while let Some(header) = records.next_header().map_err(record_error(path))? {
         match header.kind {
-            STATE => return records.decompress(path, header, MAX_WHOLE_FILE),
-            _ => records.skip(path, header)?,
+            STATE => {
+                return records
+                    .decompress(header, MAX_WHOLE_FILE)
+                    .map_err(record_error(path));
+            }
+            _ => records.skip(header).map_err(record_error(path))?,
         }
     }
     bail!(

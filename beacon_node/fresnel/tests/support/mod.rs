@@ -5,6 +5,8 @@
     reason = "each test file is a program of its own and uses a part of this"
 )]
 
+pub(crate) mod node;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;

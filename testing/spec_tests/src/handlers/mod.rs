@@ -5,6 +5,7 @@ pub(crate) mod chains;
 pub(crate) mod epoch_processing;
 pub(crate) mod fork_choice;
 pub(crate) mod genesis;
+pub(crate) mod gossip;
 pub(crate) mod operations;
 pub(crate) mod rewards;
 pub(crate) mod sanity;

@@ -1,0 +1,281 @@
+//! [`RowFile`]: a redb file of small rows, on a [`Disk`].
+//!
+//! redb does not verify what it reads, and panics on some damage. So every value has its own
+//! checksum, and no panic leaves this module: it becomes an error that names the file.
+
+use crate::paths::{damaged, io_at};
+use crate::{Disk, DiskFile, OpenMode, StoreError};
+use redb::{
+    Database, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
+    TableError,
+};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+const _: () = assert!(
+    cfg!(panic = "unwind"),
+    "panics of redb must not end the process"
+);
+
+/// Most memory that redb takes for the pages of one file, bytes.
+const CACHE: usize = 16 << 20;
+
+/// A put, or a removal where there is no value.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    pub(crate) table: &'static str,
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Option<Vec<u8>>,
+}
+
+/// A redb file.
+pub(crate) struct RowFile {
+    path: String,
+    /// `None` only while it is dropped.
+    database: Option<Database>,
+    /// Whether it holds commits that a power cut would take.
+    unsynced: AtomicBool,
+}
+
+fn table(name: &'static str) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
+    TableDefinition::new(name)
+}
+
+impl RowFile {
+    /// Makes an empty file, in place of any that is there. Its name survives a power cut once the
+    /// folder is synced.
+    pub(crate) fn create(disk: &dyn Disk, path: &str) -> Result<RowFile, StoreError> {
+        let file = disk
+            .open(path, OpenMode::WriteOrCreate)
+            .map_err(io_at(path))?;
+        file.set_len(0).map_err(io_at(path))?;
+        RowFile::start(path, file)
+    }
+
+    /// Opens a file that exists.
+    pub(crate) fn open(disk: &dyn Disk, path: &str) -> Result<RowFile, StoreError> {
+        let file = disk.open(path, OpenMode::Write).map_err(io_at(path))?;
+        let header = Header::read(&*file, path)?;
+        if header.is_stale() {
+            return Err(damaged(path, "its header points at an older commit"));
+        }
+        let opened = RowFile::start(path, file)?;
+        if !header.is_clean {
+            // Takes the place of what a power cut left of the commit that it hit.
+            opened.write(true, Vec::new())?;
+        }
+        Ok(opened)
+    }
+
+    fn start(path: &str, file: Arc<dyn DiskFile>) -> Result<RowFile, StoreError> {
+        let backend = Backend(file);
+        let database = contained(path, || {
+            let mut builder = Database::builder();
+            builder.set_cache_size(CACHE);
+            Ok(builder.create_with_backend(backend)?)
+        })?;
+        Ok(RowFile {
+            path: path.to_owned(),
+            database: Some(database),
+            unsynced: AtomicBool::new(false),
+        })
+    }
+
+    /// Its path.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The value at a key.
+    pub(crate) fn get(
+        &self,
+        name: &'static str,
+        key: &[u8],
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        contained(&self.path, || {
+            let transaction = self.database().begin_read()?;
+            let table = match transaction.open_table(table(name)) {
+                Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+                table => table?,
+            };
+            Ok(table.get(key)?.map(|value| value.value().to_vec()))
+        })
+    }
+
+    /// All keys and values of a table, in order.
+    pub(crate) fn scan(
+        &self,
+        name: &'static str,
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut outcome = Ok(());
+        contained(&self.path, || {
+            let transaction = self.database().begin_read()?;
+            let table = match transaction.open_table(table(name)) {
+                Err(TableError::TableDoesNotExist(_)) => return Ok(()),
+                table => table?,
+            };
+            for entry in table.iter()? {
+                let (key, value) = entry?;
+                outcome = each(key.value(), value.value());
+                if outcome.is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        })?;
+        outcome
+    }
+
+    /// Makes changes, all or none. What is not durable is seen at once, and survives a power cut
+    /// with the next durable write.
+    pub(crate) fn write(&self, durable: bool, changes: Vec<Change>) -> Result<(), StoreError> {
+        self.unsynced.store(true, Ordering::Relaxed);
+        contained(&self.path, || {
+            let mut transaction = self.database().begin_write()?;
+            transaction.set_durability(match durable {
+                true => Durability::Immediate,
+                false => Durability::None,
+            })?;
+            // Two phases: the commit that the header points at is whole, so that damage is never
+            // mistaken for an unfinished commit and undone.
+            transaction.set_quick_repair(durable);
+            for run in changes.chunk_by(|a, b| a.table == b.table) {
+                let mut table = transaction.open_table(table(run[0].table))?;
+                for change in run {
+                    let key = change.key.as_slice();
+                    match &change.value {
+                        Some(value) => table.insert(key, value.as_slice())?,
+                        None => table.remove(key)?,
+                    };
+                }
+            }
+            Ok(transaction.commit()?)
+        })?;
+        self.unsynced.store(!durable, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Makes all writes survive a power cut.
+    pub(crate) fn sync(&self) -> Result<(), StoreError> {
+        match self.unsynced.load(Ordering::Relaxed) {
+            true => self.write(true, Vec::new()),
+            false => Ok(()),
+        }
+    }
+
+    fn database(&self) -> &Database {
+        self.database
+            .as_ref()
+            .expect("it is there until it is dropped")
+    }
+}
+
+impl Drop for RowFile {
+    fn drop(&mut self) {
+        let database = self.database.take();
+        // What closing cannot do is done when the file is opened again.
+        let _ = contained(&self.path, || {
+            drop(database);
+            Ok(())
+        });
+    }
+}
+
+/// Runs something of redb; its errors and panics name the file.
+fn contained<T>(
+    path: &str,
+    work: impl FnOnce() -> Result<T, redb::Error>,
+) -> Result<T, StoreError> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(redb::Error::Io(source))) if source.kind() != io::ErrorKind::UnexpectedEof => {
+            Err(io_at(path)(source))
+        }
+        Ok(Err(error)) => Err(damaged(path, error)),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+            Err(damaged(path, text.unwrap_or("reading it failed")))
+        }
+    }
+}
+
+/// What the head of a redb file says of its two commits. redb itself follows the bit that chooses
+/// between them, which no checksum covers.
+struct Header {
+    is_clean: bool,
+    /// Numbers of the commit in use and of the other.
+    commits: [u64; 2],
+}
+
+impl Header {
+    /// Bytes that matter.
+    const BYTES: usize = 320;
+    /// Where the flags are: the lowest bit chooses the commit, the next one says that the file was
+    /// not closed in order.
+    const FLAGS: usize = 9;
+    /// Where the numbers of the commits are.
+    const NUMBERS: [usize; 2] = [64 + 104, 192 + 104];
+
+    fn read(file: &dyn DiskFile, path: &str) -> Result<Header, StoreError> {
+        let mut bytes = [0; Header::BYTES];
+        match file.read_at(0, &mut bytes) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(damaged(path, "it is cut short"));
+            }
+            read => read.map_err(io_at(path))?,
+        }
+        let number = |at: usize| {
+            let bytes = bytes[at..].first_chunk().copied().unwrap_or_default();
+            u64::from_le_bytes(bytes)
+        };
+        let flags = bytes[Header::FLAGS];
+        let mut commits = Header::NUMBERS.map(number);
+        if flags & 1 != 0 {
+            commits.reverse();
+        }
+        Ok(Header {
+            is_clean: flags & 2 == 0,
+            commits,
+        })
+    }
+
+    /// Whether a file that was closed in order does not use its newer commit.
+    fn is_stale(&self) -> bool {
+        self.is_clean && self.commits[0] < self.commits[1]
+    }
+}
+
+/// A file for redb.
+struct Backend(Arc<dyn DiskFile>);
+
+impl std::fmt::Debug for Backend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Backend")
+    }
+}
+
+impl StorageBackend for Backend {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read_at(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write_at(offset, data)
+    }
+}

@@ -1,0 +1,307 @@
+//! A disk in memory that can lose its power: synced bytes and names survive for sure, of the others
+//! some.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, ErrorKind};
+use std::sync::{Arc, Mutex};
+use store::{Disk, DiskFile, OpenMode};
+
+/// What survives or not as a whole, bytes.
+const PAGE: usize = 4096;
+
+#[derive(Clone, Default)]
+struct Content {
+    now: Vec<u8>,
+    synced: Arc<Vec<u8>>,
+    dirty: BTreeSet<usize>,
+    /// Pages that were read.
+    read: BTreeSet<usize>,
+}
+
+type File = Arc<Mutex<Content>>;
+
+#[derive(Clone)]
+struct NameChange {
+    folder: String,
+    removed: Option<String>,
+    added: Option<(String, File)>,
+}
+
+#[derive(Default)]
+struct State {
+    names: BTreeMap<String, File>,
+    synced_names: BTreeMap<String, File>,
+    pending: Vec<NameChange>,
+    left: Option<u64>,
+    count: u64,
+}
+
+/// A disk in memory.
+#[derive(Clone, Default)]
+pub(crate) struct Memory(Arc<Mutex<State>>);
+
+struct MemoryFile {
+    disk: Memory,
+    content: File,
+}
+
+impl NameChange {
+    fn apply(&self, names: &mut BTreeMap<String, File>) {
+        if let Some(removed) = &self.removed {
+            names.remove(removed);
+        }
+        if let Some((path, file)) = &self.added {
+            names.insert(path.clone(), file.clone());
+        }
+    }
+}
+
+impl Memory {
+    /// As the trait object.
+    pub(crate) fn disk(&self) -> Arc<dyn Disk> {
+        Arc::new(self.clone())
+    }
+
+    /// How many changes have been asked for.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.lock().unwrap().count
+    }
+
+    /// Only so many more changes reach the disk.
+    pub(crate) fn cut_power_after(&self, changes: u64) {
+        self.0.lock().unwrap().left = Some(changes);
+    }
+
+    /// What the disk may hold after a power cut: any of the unsynced names and pages.
+    pub(crate) fn after_power_cut(&self, seed: u64) -> Memory {
+        let state = self.0.lock().unwrap();
+        let mut names = state.synced_names.clone();
+        for (number, change) in (0..).zip(&state.pending) {
+            if mix(seed, number).is_multiple_of(2) {
+                change.apply(&mut names);
+            }
+        }
+        let files = (1000..).zip(names.iter()).map(|(number, (name, content))| {
+            let content = content.lock().unwrap();
+            (name.clone(), torn(&content, mix(seed, number)))
+        });
+        Memory::of(files.collect())
+    }
+
+    /// A disk that holds these files.
+    pub(crate) fn of(files: BTreeMap<String, Vec<u8>>) -> Memory {
+        let names: BTreeMap<String, File> = files
+            .into_iter()
+            .map(|(name, bytes)| {
+                let content = Content {
+                    synced: Arc::new(bytes.clone()),
+                    now: bytes,
+                    ..Content::default()
+                };
+                (name, Arc::new(Mutex::new(content)))
+            })
+            .collect();
+        Memory(Arc::new(Mutex::new(State {
+            synced_names: names.clone(),
+            names,
+            ..State::default()
+        })))
+    }
+
+    /// All files.
+    pub(crate) fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        let state = self.0.lock().unwrap();
+        let files = state.names.iter();
+        files
+            .map(|(name, content)| (name.clone(), content.lock().unwrap().now.clone()))
+            .collect()
+    }
+
+    /// The places of a file that are in pages which were read.
+    pub(crate) fn places_read(&self, path: &str) -> Vec<usize> {
+        let file = self.file(path).unwrap();
+        let content = file.lock().unwrap();
+        let pages = content.read.iter().copied();
+        pages
+            .flat_map(|page| page * PAGE..(page + 1) * PAGE)
+            .collect()
+    }
+
+    fn change(&self) -> io::Result<()> {
+        let mut state = self.0.lock().unwrap();
+        state.count += 1;
+        match &mut state.left {
+            Some(0) => Err(io::Error::other("power cut")),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn change_names(&self, change: NameChange) -> io::Result<()> {
+        self.change()?;
+        let mut state = self.0.lock().unwrap();
+        change.apply(&mut state.names);
+        state.pending.push(change);
+        Ok(())
+    }
+
+    fn file(&self, path: &str) -> Option<File> {
+        self.0.lock().unwrap().names.get(path).cloned()
+    }
+}
+
+/// A mix of the pages of both contents.
+fn torn(content: &Content, seed: u64) -> Vec<u8> {
+    let mut bytes = content.now.clone();
+    if mix(seed, 0).is_multiple_of(2) {
+        bytes.resize(content.synced.len(), 0);
+    }
+    for page in &content.dirty {
+        let start = (page * PAGE).min(bytes.len());
+        let end = (start + PAGE).min(bytes.len());
+        if mix(seed, 1 + *page as u64).is_multiple_of(2) {
+            for (at, byte) in (start..end).zip(&mut bytes[start..end]) {
+                *byte = content.synced.get(at).copied().unwrap_or(0);
+            }
+        }
+    }
+    bytes
+}
+
+/// A number that looks random.
+pub(crate) fn mix(a: u64, b: u64) -> u64 {
+    let mut x = a
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        .wrapping_add(b.wrapping_mul(0xd1b5_4a32_d192_ed03));
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+fn folder_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+impl Disk for Memory {
+    fn open(&self, path: &str, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        let content = match (self.file(path), mode) {
+            (Some(content), _) => content,
+            (None, OpenMode::WriteOrCreate) => {
+                let content = File::default();
+                self.change_names(NameChange {
+                    folder: folder_of(path).to_owned(),
+                    removed: None,
+                    added: Some((path.to_owned(), content.clone())),
+                })?;
+                content
+            }
+            (None, _) => return Err(ErrorKind::NotFound.into()),
+        };
+        Ok(Arc::new(MemoryFile {
+            disk: self.clone(),
+            content,
+        }))
+    }
+
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        let state = self.0.lock().unwrap();
+        let names = state.names.keys().filter(|path| folder_of(path) == folder);
+        Ok(names
+            .map(|path| path.rsplit('/').next().unwrap().to_owned())
+            .collect())
+    }
+
+    fn create_folder(&self, _folder: &str) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let content = self.file(from).ok_or(ErrorKind::NotFound)?;
+        self.change_names(NameChange {
+            folder: folder_of(to).to_owned(),
+            removed: Some(from.to_owned()),
+            added: Some((to.to_owned(), content)),
+        })
+    }
+
+    fn remove(&self, path: &str) -> io::Result<()> {
+        self.file(path).ok_or(ErrorKind::NotFound)?;
+        self.change_names(NameChange {
+            folder: folder_of(path).to_owned(),
+            removed: Some(path.to_owned()),
+            added: None,
+        })
+    }
+
+    fn sync_folder(&self, folder: &str) -> io::Result<()> {
+        self.change()?;
+        let mut state = self.0.lock().unwrap();
+        for change in std::mem::take(&mut state.pending) {
+            match change.folder == folder {
+                true => change.apply(&mut state.synced_names),
+                false => state.pending.push(change),
+            }
+        }
+        Ok(())
+    }
+
+    fn map(&self, _path: &str) -> io::Result<Option<segment_map::SegmentMap>> {
+        Ok(None)
+    }
+}
+
+impl Content {
+    fn touch(&mut self, from: usize, to: usize) {
+        self.dirty.extend(from / PAGE..to.div_ceil(PAGE));
+    }
+}
+
+impl DiskFile for MemoryFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.content.lock().unwrap().now.len() as u64)
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let mut content = self.content.lock().unwrap();
+        let end = offset.checked_add(buffer.len() as u64);
+        let range = offset as usize..end.ok_or(ErrorKind::UnexpectedEof)? as usize;
+        let bytes = content.now.get(range).ok_or(ErrorKind::UnexpectedEof)?;
+        buffer.copy_from_slice(bytes);
+        let pages = offset as usize / PAGE..(offset as usize + buffer.len()).div_ceil(PAGE);
+        content.read.extend(pages);
+        Ok(())
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.disk.change()?;
+        let mut content = self.content.lock().unwrap();
+        let (start, end) = (offset as usize, offset as usize + bytes.len());
+        let old = content.now.len();
+        content.touch(start.min(old), end);
+        if old < end {
+            content.now.resize(end, 0);
+        }
+        content.now[start..end].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.disk.change()?;
+        let mut content = self.content.lock().unwrap();
+        let (old, new) = (content.now.len(), len as usize);
+        content.touch(old.min(new), old.max(new));
+        content.now.resize(new, 0);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.disk.change()?;
+        let mut content = self.content.lock().unwrap();
+        content.synced = Arc::new(content.now.clone());
+        content.dirty.clear();
+        Ok(())
+    }
+}
