@@ -23,6 +23,9 @@ struct Kept {
     limit: usize,
 }
 
+/// With a state so many slots back at hand, no stored one is read.
+const NEAR_SLOTS: u64 = 64;
+
 /// Tells a replay that nobody waits for it any more.
 struct Abandon(Arc<AtomicBool>);
 
@@ -63,6 +66,7 @@ impl Replays {
                 view: &view,
                 verifier: verifier.as_ref(),
                 abandoned: &abandoned,
+                kept: &kept,
             };
             let state = replay.state(&at)?;
             // Before the place is free: who waits for it may want the same state.
@@ -85,6 +89,19 @@ impl Kept {
         Some(state)
     }
 
+    /// The newest state at or before a slot that fits.
+    fn nearest(
+        &self,
+        slot: Slot,
+        fits: impl Fn(Root, &BeaconState) -> bool,
+    ) -> Option<BeaconState> {
+        let mut before: Vec<(Root, BeaconState)> = self.states.lock().iter().cloned().collect();
+        before.retain(|(_, state)| state.slot() <= slot);
+        before.sort_by_key(|(_, state)| std::cmp::Reverse(state.slot()));
+        let found = before.into_iter().find(|(root, state)| fits(*root, state));
+        found.map(|(_, state)| state)
+    }
+
     fn keep(&self, block: Root, state: BeaconState) {
         let mut kept = self.states.lock();
         kept.push_back((block, state));
@@ -99,6 +116,7 @@ struct Replay<'a> {
     view: &'a View,
     verifier: &'a dyn Verifier,
     abandoned: &'a AtomicBool,
+    kept: &'a Kept,
 }
 
 impl Replay<'_> {
@@ -153,7 +171,7 @@ impl Replay<'_> {
     /// `until`, if one is stored.
     fn finalized(&self, block_slot: Slot, until: Slot) -> Result<BeaconState, Problem> {
         let archive = &self.view.archive;
-        let Some(mut state) = archive.nearest_state(until)? else {
+        let Some(mut state) = self.nearest(until)? else {
             let message = format!("no state at or before slot {until} is kept");
             return Err(Problem::not_found(message));
         };
@@ -164,6 +182,32 @@ impl Replay<'_> {
             }
         }
         Ok(state)
+    }
+
+    /// The newest canonical finalized state at or before a slot, of those stored and those made
+    /// before.
+    fn nearest(&self, slot: Slot) -> Result<Option<BeaconState>, Problem> {
+        let kept = self
+            .kept
+            .nearest(slot, |root, state| self.is_canonical(root, state));
+        let near = |state: &BeaconState| slot - state.slot() <= NEAR_SLOTS;
+        if kept.as_ref().is_some_and(near) {
+            return Ok(kept);
+        }
+        let stored = self.view.archive.nearest_state(slot)?;
+        Ok(stored.into_iter().chain(kept).max_by_key(BeaconState::slot))
+    }
+
+    /// Whether the state is on the finalized chain: after one of its blocks, and not advanced past
+    /// another one.
+    fn is_canonical(&self, block: Root, state: &BeaconState) -> bool {
+        let archive = &self.view.archive;
+        let block_slot = state.latest_block_header().slot;
+        let root = |slot| archive.finalized_root(slot).ok();
+        let empty = |slot| root(slot) == Some(None);
+        state.slot() <= self.view.finalized_slot()
+            && root(block_slot) == Some(Some(block))
+            && (block_slot + 1..=state.slot()).all(empty)
     }
 
     fn apply(&self, state: &mut BeaconState, block: &SignedBeaconBlock) -> Result<(), Problem> {

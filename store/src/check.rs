@@ -111,6 +111,7 @@ impl Reader {
             reader: self,
             damage: Vec::new(),
         };
+        check.index();
         check.eras(&mut progress);
         check.finalized_blocks(&mut progress);
         check.hot_blocks(&mut progress);
@@ -127,6 +128,21 @@ struct Check<'a> {
 impl Check<'_> {
     fn take<T>(&mut self, outcome: Result<T, StoreError>) -> Option<T> {
         outcome.map_err(|error| self.damage.push(error)).ok()
+    }
+
+    /// The rows of the index that no block leads to.
+    fn index(&mut self) {
+        let shared = &self.reader.shared;
+        let head = shared.head();
+        self.take(shared.index.votes(&head));
+        for seq in &head.pending {
+            // One whose blocks have been moved meanwhile is gone.
+            if let Err(error) = shared.index.pending(*seq)
+                && shared.head().pending.contains(seq)
+            {
+                self.damage.push(error);
+            }
+        }
     }
 
     /// Every byte of segments and sidecars.

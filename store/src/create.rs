@@ -2,7 +2,7 @@
 
 use crate::finalized::FinalizedStore;
 use crate::index::{Head, Identity, Index, Place, RootMap};
-use crate::paths::{HOT, INDEX, STATES, exists, io_at};
+use crate::paths::{FINALIZED, HOT, INDEX, STATES, exists, io_at};
 use crate::{Disk, Settings, StoreError};
 use consensus::{BeaconState, Checkpoint, GENESIS_EPOCH, HashTreeRoot};
 use rows::{Anchor, Split};
@@ -21,9 +21,11 @@ pub fn create(
     if exists(&**disk, "", INDEX)? {
         return Err(StoreError::Misuse("there is a store already".into()));
     }
-    for folder in [HOT, STATES] {
+    for folder in [FINALIZED, HOT, STATES] {
         disk.create_folder(folder).map_err(io_at(folder))?;
     }
+    // Before the index can be there.
+    disk.sync_folder("").map_err(io_at("the data folder"))?;
     FinalizedStore::create(disk, genesis)?;
     let block = consensus::genesis::genesis_block(genesis);
     let root = block.hash_tree_root();

@@ -9,6 +9,7 @@ mod error;
 pub mod finalized;
 mod hot;
 mod index;
+mod overlay;
 mod paths;
 mod reader;
 mod real_disk;

@@ -15,6 +15,10 @@ use ssz::Decode;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+/// Most states of blocks that are not finalized that are read at a start, the newest: they share
+/// nothing with each other in memory.
+const RECOVERED_STATES: usize = 8;
+
 /// Opens a store, reconciling what a crash left. `None` if there is none, or one whose creation was
 /// interrupted.
 ///
@@ -207,7 +211,8 @@ fn recover(writer: &Writer, reader: &Reader, hot: Vec<BlockRow>) -> Result<Recov
     let shared = &writer.shared;
     let (base, finalized_blocks) = base(shared, head, reader)?;
     let mut hot_states = Vec::new();
-    for entry in head.states.iter().filter(|entry| !entry.is_final) {
+    let hot_entries = head.states.iter().rev().filter(|entry| !entry.is_final);
+    for entry in hot_entries.take(RECOVERED_STATES) {
         hot_states.push(state_files::read(&*shared.disk, entry, &shared.spec)?);
     }
     let mut hot_blocks = Vec::with_capacity(hot.len());
@@ -282,11 +287,8 @@ fn blocks_after(
     let ids = reader.finalized_ids(from + 1..split.slot + 1)?;
     let is_past = match ids.first() {
         Some(next) => stored.state.slot() > next.slot,
-        None => {
-            let start = split.checkpoint.epoch;
-            let start = start.saturating_mul(stored.state.spec().SLOTS_PER_EPOCH);
-            stored.state.slot() > start.max(split.slot)
-        }
+        // The split's block is to have its own state, not a later one.
+        None => stored.state.slot() > split.slot,
     };
     if is_past {
         return Ok(None);

@@ -1,8 +1,11 @@
 //! [`RowFile`]: a redb file of small rows, on a [`Disk`].
 //!
-//! redb does not verify what it reads, and panics on some damage. So every value has its own
-//! checksum, and no panic leaves this module: it becomes an error that names the file.
+//! redb does not verify what it reads, and panics on some damage, in a way that ends the process if
+//! it is in the middle of a commit. So a file is checked as a whole when it is opened, every value
+//! has its own checksum for the time after, and no panic leaves this module: it becomes an error
+//! that names the file, which is then left alone.
 
+use crate::overlay::Overlay;
 use crate::paths::{damaged, io_at};
 use crate::{Disk, DiskFile, OpenMode, StoreError};
 use redb::{
@@ -37,6 +40,8 @@ pub(crate) struct RowFile {
     database: Option<Database>,
     /// Whether it holds commits that a power cut would take.
     unsynced: AtomicBool,
+    /// Whether damage was met: what redb has in memory cannot be trusted, not even to close.
+    broken: AtomicBool,
 }
 
 fn table(name: &'static str) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
@@ -54,13 +59,14 @@ impl RowFile {
         RowFile::start(path, file)
     }
 
-    /// Opens a file that exists.
+    /// Opens a file that exists, after a check of all its pages.
     pub(crate) fn open(disk: &dyn Disk, path: &str) -> Result<RowFile, StoreError> {
         let file = disk.open(path, OpenMode::Write).map_err(io_at(path))?;
         let header = Header::read(&*file, path)?;
         if header.is_stale() {
             return Err(damaged(path, "its header points at an older commit"));
         }
+        check_pages(path, file.clone())?;
         let opened = RowFile::start(path, file)?;
         if !header.is_clean {
             // Takes the place of what a power cut left of the commit that it hit.
@@ -70,16 +76,11 @@ impl RowFile {
     }
 
     fn start(path: &str, file: Arc<dyn DiskFile>) -> Result<RowFile, StoreError> {
-        let backend = Backend(file);
-        let database = contained(path, || {
-            let mut builder = Database::builder();
-            builder.set_cache_size(CACHE);
-            Ok(builder.create_with_backend(backend)?)
-        })?;
         Ok(RowFile {
             path: path.to_owned(),
-            database: Some(database),
+            database: Some(contained(path, || start(Backend(file)))?),
             unsynced: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
         })
     }
 
@@ -94,7 +95,7 @@ impl RowFile {
         name: &'static str,
         key: &[u8],
     ) -> Result<Option<Vec<u8>>, StoreError> {
-        contained(&self.path, || {
+        self.contained(|| {
             let transaction = self.database().begin_read()?;
             let table = match transaction.open_table(table(name)) {
                 Err(TableError::TableDoesNotExist(_)) => return Ok(None),
@@ -111,7 +112,7 @@ impl RowFile {
         mut each: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let mut outcome = Ok(());
-        contained(&self.path, || {
+        self.contained(|| {
             let transaction = self.database().begin_read()?;
             let table = match transaction.open_table(table(name)) {
                 Err(TableError::TableDoesNotExist(_)) => return Ok(()),
@@ -133,7 +134,7 @@ impl RowFile {
     /// with the next durable write.
     pub(crate) fn write(&self, durable: bool, changes: Vec<Change>) -> Result<(), StoreError> {
         self.unsynced.store(true, Ordering::Relaxed);
-        contained(&self.path, || {
+        self.contained(|| {
             let mut transaction = self.database().begin_write()?;
             transaction.set_durability(match durable {
                 true => Durability::Immediate,
@@ -166,6 +167,17 @@ impl RowFile {
         }
     }
 
+    fn contained<T>(&self, work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, StoreError> {
+        if self.broken.load(Ordering::Relaxed) {
+            return Err(damaged(&self.path, "damage was met in it before"));
+        }
+        let outcome = contained(&self.path, work);
+        if let Err(StoreError::Damaged { .. }) = outcome {
+            self.broken.store(true, Ordering::Relaxed);
+        }
+        outcome
+    }
+
     fn database(&self) -> &Database {
         self.database
             .as_ref()
@@ -176,11 +188,39 @@ impl RowFile {
 impl Drop for RowFile {
     fn drop(&mut self) {
         let database = self.database.take();
+        if self.broken.load(Ordering::Relaxed) {
+            Box::leak(Box::new(database));
+            return;
+        }
         // What closing cannot do is done when the file is opened again.
         let _ = contained(&self.path, || {
             drop(database);
             Ok(())
         });
+    }
+}
+
+fn start(backend: impl StorageBackend) -> Result<Database, redb::Error> {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE);
+    Ok(builder.create_with_backend(backend)?)
+}
+
+/// Compares all pages in use with redb's own checksums. redb would undo the last commit if a page of
+/// it does not match, so it works on a copy that no write reaches the disk from.
+fn check_pages(path: &str, file: Arc<dyn DiskFile>) -> Result<(), StoreError> {
+    let overlay = Overlay::new(file).map_err(io_at(path))?;
+    let mut database = contained(path, || start(overlay))?;
+    match contained(path, || Ok(database.check_integrity()?)) {
+        Ok(true) => contained(path, || {
+            drop(database);
+            Ok(())
+        }),
+        checked => {
+            Box::leak(Box::new(database));
+            checked?;
+            Err(damaged(path, "a page does not match its checksum"))
+        }
     }
 }
 

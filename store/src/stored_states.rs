@@ -10,9 +10,8 @@ use std::cmp::Reverse;
 
 /// Finalized states kept to start from.
 const FINAL_STATES: usize = 2;
-/// Most states kept of blocks that are not finalized: each takes as much memory at a start as one
-/// that shares nothing.
-const HOT_STATES: usize = 8;
+/// Most states kept of blocks that are not finalized: with one in 32 epochs, nine days of mainnet.
+const HOT_STATES: usize = 64;
 
 /// Writes the files of a batch's states and adds their entries.
 pub(crate) fn add(disk: &dyn Disk, head: &mut Head, batch: &Batch) -> Result<(), StoreError> {

@@ -13,8 +13,8 @@ use rows::{BlockRow, HotBlock, Recovered, StoredState};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Epochs before a dump of votes whose blocks' votes are applied again: such a block may have come
-/// after the dump.
-const LATE_EPOCHS: u64 = 1;
+/// after the dump. With finality these are all blocks; without, most are older and not replayed.
+const LATE_EPOCHS: u64 = 8;
 
 impl From<Failure> for StartError {
     fn from(failure: Failure) -> StartError {
@@ -336,25 +336,28 @@ impl Replayer<'_> {
         Ok(())
     }
 
-    /// Weighs the votes by the justified checkpoint's state.
+    /// Weighs the votes by the justified checkpoint's state, and has the state at hand by which they
+    /// are weighed from the next epoch on.
     fn weigh(&mut self) -> Result<(), StartError> {
-        let Some(checkpoint) = self.store.justified_balances_needed() else {
-            return Ok(());
-        };
-        let state = match self.states.checkpoint(checkpoint) {
-            Some(state) => state.clone(),
-            None => {
-                let mut state = self.state_of(checkpoint.root)?;
-                let start = compute_start_slot_at_epoch(checkpoint.epoch, state.spec())?;
-                if state.slot() < start {
-                    process_slots(&mut state, start)?;
-                }
-                self.states.insert_checkpoint(checkpoint, state.clone());
-                state
-            }
-        };
-        let balances = JustifiedBalances::from_state(&state)?;
-        self.store.set_justified_balances(checkpoint, balances)?;
+        self.checkpoint_state(self.store.unrealized_justified_checkpoint())?;
+        if let Some(checkpoint) = self.store.justified_balances_needed() {
+            let state = self.checkpoint_state(checkpoint)?;
+            let balances = JustifiedBalances::from_state(&state)?;
+            self.store.set_justified_balances(checkpoint, balances)?;
+        }
         Ok(())
+    }
+
+    fn checkpoint_state(&mut self, checkpoint: Checkpoint) -> Result<BeaconState, StartError> {
+        if let Some(state) = self.states.checkpoint(checkpoint) {
+            return Ok(state.clone());
+        }
+        let mut state = self.state_of(checkpoint.root)?;
+        let start = compute_start_slot_at_epoch(checkpoint.epoch, state.spec())?;
+        if state.slot() < start {
+            process_slots(&mut state, start)?;
+        }
+        self.states.insert_checkpoint(checkpoint, state.clone());
+        Ok(state)
     }
 }

@@ -83,7 +83,7 @@ fn eras_go_out_and_into_a_fresh_folder_and_out_again() {
     let scratch = tempfile::tempdir().unwrap();
     let at = |name: &str| scratch.path().join(name);
     let chain = make_chain(scratch.path(), "chain", &CHAIN);
-    import_blocks(&chain, &at("one"), &[chain.clone()]);
+    import_blocks(&chain, &at("one"), std::slice::from_ref(&chain));
     let said = export(&at("one"), &at("eras")).ok();
     assert!(said.stdout.contains("4 eras, 4 of them new"), "{said:?}");
     let eras = files(&at("eras"));
@@ -136,7 +136,7 @@ fn unsound_files_are_refused_by_name() {
     let scratch = tempfile::tempdir().unwrap();
     let at = |name: &str| scratch.path().join(name);
     let chain = make_chain(scratch.path(), "chain", &CHAIN);
-    import_blocks(&chain, &at("one"), &[chain.clone()]);
+    import_blocks(&chain, &at("one"), std::slice::from_ref(&chain));
     export(&at("one"), &at("eras")).ok();
     let eras: Vec<_> = files(&at("eras")).into_iter().collect();
     let damaged = at("damaged.era");
@@ -157,7 +157,7 @@ fn unsound_files_are_refused_by_name() {
     }
 
     let other = make_chain(scratch.path(), "other", &["--slots", "226", "--seed", "6"]);
-    import_blocks(&other, &at("other-data"), &[other.clone()]);
+    import_blocks(&other, &at("other-data"), std::slice::from_ref(&other));
     export(&at("other-data"), &at("other-eras")).ok();
     let theirs = files(&at("other-eras")).into_keys().nth(2).unwrap();
     let theirs = at("other-eras").join(theirs);

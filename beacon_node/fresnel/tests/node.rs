@@ -366,3 +366,46 @@ fn only_the_metrics_are_at_the_metrics_port() {
     assert_eq!(node.metric("beacon_head_slot"), 0);
     node.stop().ok();
 }
+
+#[test]
+fn db_shows_what_is_there_and_names_what_is_damaged() {
+    let scene = scene(&["--slots", "90"]);
+    let empty = fresnel(["db", "info", "--datadir", text(&scene.datadir)]);
+    assert!(empty.refusal().contains("this is no data folder of a node"));
+    let report = scene.import(&[&scene.chain]).ok();
+    let info = fresnel(["db", "info", "--datadir", text(&scene.datadir)]).ok();
+    assert_eq!(info.line("network"), "made-minimal (schema 1)");
+    let finalized = report.line("finalized");
+    let (epoch, root) = finalized.split_once("  ").unwrap();
+    assert!(
+        info.line("finalized")
+            .starts_with(&format!("{epoch}, slot "))
+    );
+    assert!(info.line("finalized").ends_with(root));
+    assert_eq!(info.line("eras"), "0 to 1");
+    let verify = ["db", "verify", "--datadir", text(&scene.datadir)];
+    let well = fresnel(verify).ok();
+    assert!(well.stdout.starts_with("all is well: "), "{well:?}");
+
+    // The compressed bytes of a block in the middle of the sealed era.
+    let finalized = std::fs::read_dir(scene.datadir.join("finalized")).unwrap();
+    let era = finalized.map(|entry| entry.unwrap().path()).find(|path| {
+        let is_era = path.extension().is_some_and(|ending| ending == "era");
+        is_era && text(path).contains("-00001-")
+    });
+    let era = era.unwrap();
+    let mut bytes = std::fs::read(&era).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    std::fs::write(&era, bytes).unwrap();
+    let damaged = fresnel(verify);
+    assert_eq!(damaged.code, 1, "{damaged:?}");
+    let name = era.file_name().unwrap().to_str().unwrap();
+    assert!(damaged.stdout.contains(name), "{damaged:?}");
+    assert!(damaged.stderr.contains("places are damaged"), "{damaged:?}");
+
+    let node = Node::up(&scene.args(&[]));
+    let busy = fresnel(verify);
+    assert!(busy.refusal().contains(&node.pid().to_string()), "{busy:?}");
+    node.stop().ok();
+}

@@ -175,7 +175,7 @@ async fn a_state_is_made_once_for_all_who_ask() {
         states: BTreeSet::from([0]),
         ..MadeArchive::default()
     };
-    let read = archive.states_read.clone();
+    let (states, blocks) = (archive.states_read.clone(), archive.blocks_read.clone());
     let limits = Limits {
         old_states: 32,
         kept_states: 2,
@@ -191,12 +191,20 @@ async fn a_state_is_made_once_for_all_who_ask() {
     for answer in many {
         assert_eq!(answer.await.expect("an answer"), 200);
     }
-    assert_eq!(read.load(Ordering::Relaxed), 1);
+    assert_eq!(blocks.load(Ordering::Relaxed), 20);
     for slot in [21, 20, 22, 20, 21] {
         assert_eq!(ask(slot).await.expect("an answer"), 200);
     }
-    // 20 was used again before 22 came, so 21 had to go.
-    assert_eq!(read.load(Ordering::Relaxed), 4);
+    // 21 and 22 each from the one before. 20 was used again before 22 came, so 21 had to go, and was
+    // made again.
+    assert_eq!(blocks.load(Ordering::Relaxed), 23);
+    assert_eq!(states.load(Ordering::Relaxed), 1);
+    let path = "/eth/v2/debug/beacon/states/21";
+    let json = get_json(&fixture.api, path).await;
+    assert_eq!(
+        json["data"],
+        serde_json::to_value(expected(21).to_json()).expect("JSON")
+    );
 }
 
 #[tokio::test]

@@ -258,3 +258,24 @@ fn reading_beside_the_writer() {
         done.store(true, std::sync::atomic::Ordering::Release);
     });
 }
+
+/// The same batches make the same bytes: a simulation can be played again.
+#[test]
+fn the_same_batches_make_the_same_bytes() {
+    let life = || {
+        let memory = Memory::default();
+        let mut opened = created(&memory.disk());
+        for batch in &SCRIPT.batches {
+            opened.writer.commit(batch).unwrap();
+            settle(&mut opened);
+        }
+        let before = memory.files();
+        drop(opened);
+        (before, memory.files(), memory.count())
+    };
+    let (first, second) = (life(), life());
+    for (name, bytes) in &first.0 {
+        assert!(second.0[name] == *bytes, "{name}");
+    }
+    assert!(first == second);
+}

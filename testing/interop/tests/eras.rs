@@ -157,7 +157,10 @@ fn check(chain: &Chain, count: u64) {
     assert_eq!(names, expected);
     read_by_others(&eras, &exported, slots);
     damage_is_noticed(eras.last().unwrap(), &exported, slots);
-    import_and_export_again(&fresnel, folder, &exported);
+    // Era 0 alone has no blocks to import.
+    if count > 0 {
+        import_and_export_again(&fresnel, folder, &exported);
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::queue::{Event, NodeId, Waiting};
 use crate::simulation::Simulation;
 use chain::{ApiError, ApiReply, BatchError, Effect, Event as News, GossipMessage, Input, Notice};
 use chain::{Token, Verdict};
-use consensus::{Checkpoint, Root};
+use consensus::{Checkpoint, HashTreeRoot, Root};
 
 impl Simulation {
     /// Carries out the effects of one input, in order, and checks what the node shows then.
@@ -42,7 +42,10 @@ impl Simulation {
             Effect::Event(news) => self.news(node, news)?,
             Effect::Verdict(token, verdict) => self.verdict(node, token, verdict)?,
             Effect::Reply(token, reply) => self.reply(node, token, reply)?,
-            Effect::Broadcast(message) => self.broadcast(node, &message),
+            Effect::Broadcast(message) => {
+                self.check_durable(node, &message)?;
+                self.broadcast(node, &message);
+            }
             Effect::RequestBlock(root) => {
                 self.plan_in_life(self.now, node, Event::Ask(root, 0));
             }
@@ -58,6 +61,23 @@ impl Simulation {
             Effect::Stopped => self.stopped(node)?,
         }
         Ok(())
+    }
+
+    /// A block of the node's own must not be known elsewhere before it survives a power cut here.
+    fn check_durable(&self, node: NodeId, message: &GossipMessage) -> Result<(), String> {
+        let GossipMessage::Block(block) = message else {
+            return Ok(());
+        };
+        let root = block.message.hash_tree_root();
+        let it = &self.nodes[node];
+        let live = it.live.as_ref();
+        let imported = live.is_some_and(|live| live.snapshot.blocks.contains_key(&root));
+        match imported && !it.ledger.is_durable(root) {
+            true => Err(format!(
+                "block {root} is sent to others before it is durable"
+            )),
+            false => Ok(()),
+        }
     }
 
     fn notice(&mut self, notice: &Notice) -> Result<(), String> {

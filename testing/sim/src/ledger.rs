@@ -46,6 +46,12 @@ impl Ledger {
             .map_or(self.durable, |(seq, _)| *seq);
     }
 
+    /// Whether a block was in a batch that can no longer be lost.
+    pub(crate) fn is_durable(&self, root: Root) -> bool {
+        let mut durable = self.steps.range(..=self.durable);
+        durable.any(|(_, step)| step.blocks.contains(&root))
+    }
+
     /// The hot blocks, the finalized ones in order, and the finalized checkpoint, after a batch.
     fn after(&self, seq: u64) -> (BTreeSet<Root>, Vec<Root>, Checkpoint) {
         let mut hot = BTreeSet::new();

@@ -23,25 +23,26 @@ fn clean(scenario: Scenario, seeds: u64) -> Report {
     }
     let totals = &report.totals;
     assert_eq!(totals.seeds, seeds);
-    assert!(totals.finalized >= seeds * (EPOCHS - 6), "{totals}");
+    assert!(totals.finalized >= seeds * 2, "{totals}");
     assert!(totals.heads > 0 && totals.blocks > 0, "{totals}");
     report
 }
 
 #[test]
 fn calm() {
-    let totals = clean(Scenario::Calm, 24).totals;
+    let totals = clean(Scenario::Calm, 12).totals;
     assert_eq!(
         totals.crashes + totals.lost + totals.unavailable,
         0,
         "{totals}"
     );
-    assert_eq!(totals.finalized, 24 * (EPOCHS - 3), "{totals}");
+    // From epoch 2 on, each two epochs later.
+    assert_eq!(totals.finalized, 12 * (EPOCHS - 4), "{totals}");
 }
 
 #[test]
 fn general() {
-    let totals = clean(Scenario::General, 32).totals;
+    let totals = clean(Scenario::General, 24).totals;
     assert!(totals.crashes > 0 && totals.stops > 0, "{totals}");
     assert!(totals.partitions > 0 && totals.lost > 0, "{totals}");
     assert!(totals.reorgs > 0 && totals.served > 0, "{totals}");
@@ -50,26 +51,26 @@ fn general() {
 
 #[test]
 fn power_cuts() {
-    let totals = clean(Scenario::PowerCuts, 32).totals;
+    let totals = clean(Scenario::PowerCuts, 24).totals;
     assert!(totals.images.len() > 100, "{totals}");
 }
 
 #[test]
 fn partition_and_heal() {
-    let totals = clean(Scenario::PartitionAndHeal, 24).totals;
-    assert_eq!(totals.partitions, 24, "{totals}");
+    let totals = clean(Scenario::PartitionAndHeal, 16).totals;
+    assert_eq!(totals.partitions, 16, "{totals}");
     assert!(totals.reorgs > 0, "{totals}");
 }
 
 #[test]
 fn late_blocks() {
-    let totals = clean(Scenario::LateBlocks, 24).totals;
+    let totals = clean(Scenario::LateBlocks, 16).totals;
     assert!(totals.reorgs > 0, "{totals}");
 }
 
 #[test]
 fn equivocation() {
-    let totals = clean(Scenario::Equivocation, 24).totals;
+    let totals = clean(Scenario::Equivocation, 16).totals;
     assert!(totals.reorgs > 0, "{totals}");
 }
 

@@ -52,26 +52,26 @@ impl Chain {
     pub(super) fn on_message(&mut self, input: Input, effects: &mut Vec<Effect>) {
         self.with_messages(effects, |messages, view, out| match input {
             Input::GossipAttestation(token, subnet, message) => {
-                messages.on_attestation(view, token, subnet, message, out);
+                messages.receive_attestation(view, token, subnet, message, out);
             }
             Input::GossipAggregate(token, message) => {
-                messages.on_aggregate(view, token, message, out);
+                messages.receive_aggregate(view, token, message, out);
             }
             Input::GossipProposerSlashing(token, message) => {
-                messages.on_proposer_slashing(view, token, message, out);
+                messages.receive_proposer_slashing(view, token, message, out);
             }
             Input::GossipAttesterSlashing(token, message) => {
-                messages.on_attester_slashing(view, token, message, out);
+                messages.receive_attester_slashing(view, token, message, out);
             }
             Input::GossipVoluntaryExit(token, message) => {
-                messages.on_voluntary_exit(view, token, message, out);
+                messages.receive_voluntary_exit(view, token, message, out);
             }
             _ => {}
         });
     }
 
     pub(super) fn message_tick(&mut self, effects: &mut Vec<Effect>) {
-        self.with_messages(effects, Messages::on_tick);
+        self.with_messages(effects, Messages::tick);
     }
 
     pub(super) fn message_outcome(&mut self, outcome: MessageOutcome, effects: &mut Vec<Effect>) {

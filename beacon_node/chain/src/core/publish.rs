@@ -76,13 +76,16 @@ impl Chain {
         let mut entries = BTreeMap::new();
         for (&root, entry) in self.blocks.iter() {
             let state = self.states.get(root);
+            // Unknown only while the justified checkpoint's state is being made: as it was then.
+            let before = self.snapshot.blocks.get(&root);
+            let weight = self.store.get_weight(root).ok();
             // The finalized block's may be advanced.
             let state = state.filter(|state| state.slot() == entry.row.slot);
             let entry = HotEntry {
                 row: entry.row,
                 block: entry.block.clone(),
                 state: state.cloned(),
-                weight: self.store.get_weight(root).unwrap_or(0),
+                weight: weight.or(before.map(|it| it.weight)).unwrap_or(0),
             };
             entries.insert(root, entry);
         }

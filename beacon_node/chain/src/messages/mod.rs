@@ -166,7 +166,7 @@ impl Messages {
     }
 
     /// An attestation from a subnet.
-    pub fn on_attestation(
+    pub fn receive_attestation(
         &mut self,
         view: &View<'_>,
         token: Token,
@@ -179,7 +179,7 @@ impl Messages {
     }
 
     /// An aggregate.
-    pub fn on_aggregate(
+    pub fn receive_aggregate(
         &mut self,
         view: &View<'_>,
         token: Token,
@@ -190,7 +190,7 @@ impl Messages {
     }
 
     /// A proposer slashing.
-    pub fn on_proposer_slashing(
+    pub fn receive_proposer_slashing(
         &mut self,
         view: &View<'_>,
         token: Token,
@@ -201,7 +201,7 @@ impl Messages {
     }
 
     /// An attester slashing.
-    pub fn on_attester_slashing(
+    pub fn receive_attester_slashing(
         &mut self,
         view: &View<'_>,
         token: Token,
@@ -212,7 +212,7 @@ impl Messages {
     }
 
     /// A voluntary exit.
-    pub fn on_voluntary_exit(
+    pub fn receive_voluntary_exit(
         &mut self,
         view: &View<'_>,
         token: Token,
@@ -305,7 +305,7 @@ impl Messages {
     }
 
     /// The time has moved on, the fork choice's too.
-    pub fn on_tick(&mut self, view: &View<'_>, out: &mut Out) {
+    pub fn tick(&mut self, view: &View<'_>, out: &mut Out) {
         let now = view.fork_choice.get_current_slot();
         while let Some(entry) = self.early_votes.first_entry() {
             if *entry.key() >= now {

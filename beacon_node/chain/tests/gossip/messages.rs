@@ -166,7 +166,7 @@ fn rules_without_signatures() {
     let subnet = world.subnet_of(&good) + 1;
     let wrong = Arc::new(good.clone());
     let ((), out) = world.act(|messages, view, out| {
-        messages.on_attestation(view, 1, subnet, wrong, out);
+        messages.receive_attestation(view, 1, subnet, wrong, out);
     });
     assert_eq!(rejected(&out), "the attestation belongs to another subnet");
     // Numbers from strangers overflow nothing.
@@ -177,7 +177,7 @@ fn rules_without_signatures() {
         });
         let subnet = 0;
         let ((), out) = world.act(|messages, view, out| {
-            messages.on_attestation(view, 1, subnet, Arc::new(far), out);
+            messages.receive_attestation(view, 1, subnet, Arc::new(far), out);
         });
         assert_eq!(ignored(&out), "its slot is too far in the future");
     }
@@ -372,10 +372,10 @@ fn a_short_fork_shares_the_heads_committees() {
 fn send_aggregate(world: &mut World, aggregate: &SignedAggregateAndProof) -> Out {
     let aggregate = Arc::new(aggregate.clone());
     let ((), mut out) = world.act(|messages, view, out| {
-        messages.on_aggregate(view, 1, aggregate, out);
+        messages.receive_aggregate(view, 1, aggregate, out);
     });
     world.now += BATCH_DELAY;
-    let ((), more) = world.act(Messages::on_tick);
+    let ((), more) = world.act(Messages::tick);
     out.jobs.extend(more.jobs);
     world.run(out)
 }

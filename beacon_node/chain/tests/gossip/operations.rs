@@ -22,7 +22,7 @@ fn world() -> World {
 fn settle(world: &mut World, act: impl FnOnce(&mut Messages, &View<'_>, &mut Out)) -> Out {
     let ((), mut out) = world.act(act);
     world.now += BATCH_DELAY;
-    let ((), more) = world.act(Messages::on_tick);
+    let ((), more) = world.act(Messages::tick);
     out.jobs.extend(more.jobs);
     world.run(out)
 }
@@ -37,13 +37,13 @@ fn slashings_and_exits_pass_once_and_go_into_the_pool() {
     for round in 0..2 {
         let outs = [
             settle(&mut world, |it, view, out| {
-                it.on_proposer_slashing(view, 1, Arc::clone(&proposer), out);
+                it.receive_proposer_slashing(view, 1, Arc::clone(&proposer), out);
             }),
             settle(&mut world, |it, view, out| {
-                it.on_attester_slashing(view, 1, Arc::clone(&attester), out);
+                it.receive_attester_slashing(view, 1, Arc::clone(&attester), out);
             }),
             settle(&mut world, |it, view, out| {
-                it.on_voluntary_exit(view, 1, Arc::clone(&exit), out);
+                it.receive_voluntary_exit(view, 1, Arc::clone(&exit), out);
             }),
         ];
         for (at, out) in outs.iter().enumerate() {
@@ -64,7 +64,7 @@ fn slashings_and_exits_pass_once_and_go_into_the_pool() {
     // One more that slashes somebody new is news.
     let more = Arc::new(world.maker.attester_slashing(&state, &[7, 9]).unwrap());
     let out = settle(&mut world, |it, view, out| {
-        it.on_attester_slashing(view, 1, more, out);
+        it.receive_attester_slashing(view, 1, more, out);
     });
     assert_eq!(verdicts(&out), [(1, Verdict::Accept)]);
 
@@ -92,7 +92,7 @@ fn bad_signatures_and_broken_conditions_are_rejected() {
             _ => bad.signed_header_2.signature = proposer.signed_header_1.signature,
         }
         let out = settle(&mut world, |it, view, out| {
-            it.on_proposer_slashing(view, 1, Arc::new(bad), out);
+            it.receive_proposer_slashing(view, 1, Arc::new(bad), out);
         });
         assert_eq!(rejected(&out), "a header's signature does not verify");
     }
@@ -100,7 +100,7 @@ fn bad_signatures_and_broken_conditions_are_rejected() {
     attester.attestation_2.signature = attester.attestation_1.signature;
     let bad = Arc::new(attester.clone());
     let out = settle(&mut world, |it, view, out| {
-        it.on_attester_slashing(view, 1, bad, out);
+        it.receive_attester_slashing(view, 1, bad, out);
     });
     assert_eq!(
         rejected(&out),
@@ -109,19 +109,19 @@ fn bad_signatures_and_broken_conditions_are_rejected() {
     attester.attestation_2 = attester.attestation_1.clone();
     let bad = Arc::new(attester);
     let out = settle(&mut world, |it, view, out| {
-        it.on_attester_slashing(view, 1, bad, out);
+        it.receive_attester_slashing(view, 1, bad, out);
     });
     assert_eq!(rejected(&out), "AttestationsNotSlashable");
 
     let mut exit = world.maker.voluntary_exit(&state, 8).unwrap();
     exit.message.epoch = 0;
     let out = settle(&mut world, |it, view, out| {
-        it.on_voluntary_exit(view, 1, Arc::new(exit), out);
+        it.receive_voluntary_exit(view, 1, Arc::new(exit), out);
     });
     assert_eq!(rejected(&out), "the signature on the exit does not verify");
     exit.message.validator_index = u64::MAX;
     let out = settle(&mut world, |it, view, out| {
-        it.on_voluntary_exit(view, 1, Arc::new(exit), out);
+        it.receive_voluntary_exit(view, 1, Arc::new(exit), out);
     });
     assert_eq!(rejected(&out), "UnknownValidator");
     assert_eq!(world.figures().operations, 0);

@@ -323,7 +323,7 @@ fn a_full_pool_is_packed() {
             });
             for (token, aggregate) in list.collect::<Vec<_>>().into_iter().enumerate() {
                 let ((), out) = world.act(|messages, view, out| {
-                    messages.on_aggregate(view, token as u64, Arc::new(aggregate), out);
+                    messages.receive_aggregate(view, token as u64, Arc::new(aggregate), out);
                 });
                 let out = world.run(out);
                 accepted += verdicts(&out)

@@ -102,7 +102,7 @@ impl World {
         self.now = self.store.genesis_time() * 1000 + since_genesis;
         self.store.on_tick(self.now / 1000).unwrap();
         self.supply_balances();
-        self.act(Messages::on_tick).1
+        self.act(Messages::tick).1
     }
 
     fn supply_balances(&mut self) {
@@ -204,7 +204,7 @@ impl World {
         let subnet = self.subnet_of(attestation);
         let attestation = Arc::new(attestation.clone());
         self.act(|messages, view, out| {
-            messages.on_attestation(view, token, subnet, attestation, out);
+            messages.receive_attestation(view, token, subnet, attestation, out);
         })
         .1
     }

@@ -203,6 +203,11 @@ fn verify(args: &Verify) -> anyhow::Result<()> {
     let files = collect(&args.files, &network)?;
     let mut work = Work::new(&files);
     let mut chain = Chain::default();
+    let (files, later): (Vec<_>, Vec<_>) = files.iter().partition(|file| is_phase0(file, &network));
+    for Numbered { path, .. } in &later {
+        let path = path.display();
+        eprintln!("info: {path}: its state is not of phase 0: it is left out");
+    }
     for Numbered { path, .. } in &files {
         let file = EraFile::open(path, &network.spec)?;
         chain.take(&file)?;

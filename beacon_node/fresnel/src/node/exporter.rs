@@ -23,7 +23,7 @@ const CONNECTIONS: usize = 16;
 /// Longest time for a request's header to arrive.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest life of a connection: a scraper opens a new one.
-const CONNECTION_TIMEOUT: Duration = Duration::from_secs(300);
+const CONNECTION_TIMEOUT: Duration = Duration::from_mins(5);
 /// Rest after the system could not accept a connection: it is out of files or memory.
 const ACCEPT_REST: Duration = Duration::from_millis(200);
 

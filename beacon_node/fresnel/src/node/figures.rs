@@ -150,6 +150,38 @@ fn chain_figures(snapshot: &Snapshot, out: &mut Out) -> fmt::Result {
             signed(previous.epoch),
         ),
         (
+            "beacon_sync_state",
+            "0 not syncing, 1 synced, 2 syncing",
+            if behind <= super::SYNC_TOLERANCE {
+                1
+            } else {
+                2
+            },
+        ),
+        ("libp2p_peers", "Peers", 0),
+    ];
+    for (name, help, value) in gauges {
+        out.gauge(name, help, value)?;
+    }
+    root_figures(snapshot, out)?;
+    out.counter(
+        "beacon_reorgs",
+        "Chain reorganisations",
+        snapshot.figures.reorgs,
+    )?;
+    out.counter(
+        "beacon_processed_deposits",
+        "Deposits included on the chain",
+        state.eth1_deposit_index(),
+    )
+}
+
+fn root_figures(snapshot: &Snapshot, out: &mut Out) -> fmt::Result {
+    let state = &snapshot.head.state;
+    let finalized = state.finalized_checkpoint();
+    let previous = state.previous_justified_checkpoint();
+    let gauges = [
+        (
             "beacon_head_state_root",
             "Root of the head state, its last eight bytes",
             root_value(snapshot.head.state_root),
@@ -164,30 +196,11 @@ fn chain_figures(snapshot: &Snapshot, out: &mut Out) -> fmt::Result {
             "Previously justified root, its last eight bytes",
             root_value(previous.root),
         ),
-        (
-            "beacon_sync_state",
-            "0 not syncing, 1 synced, 2 syncing",
-            if behind <= super::SYNC_TOLERANCE {
-                1
-            } else {
-                2
-            },
-        ),
-        ("libp2p_peers", "Peers", 0),
     ];
     for (name, help, value) in gauges {
         out.gauge(name, help, value)?;
     }
-    out.counter(
-        "beacon_reorgs",
-        "Chain reorganisations",
-        snapshot.figures.reorgs,
-    )?;
-    out.counter(
-        "beacon_processed_deposits",
-        "Deposits included on the chain",
-        state.eth1_deposit_index(),
-    )
+    Ok(())
 }
 
 fn active_validators(state: &BeaconState) -> i64 {
@@ -196,9 +209,9 @@ fn active_validators(state: &BeaconState) -> i64 {
         let lives = chunk.activation_epoch().iter().zip(chunk.exit_epoch());
         lives
             .filter(|(from, to)| **from <= epoch && epoch < **to)
-            .count()
+            .count() as u64
     };
-    state.validators().chunks().map(active).sum::<usize>() as i64
+    signed(state.validators().chunks().map(active).sum())
 }
 
 fn validator_figures(snapshot: &Snapshot, out: &mut Out) -> fmt::Result {

@@ -156,7 +156,7 @@ impl Shell {
         match effect {
             Effect::Run(job) => self.queues.push(job.class, job),
             Effect::Commit(batch) => {
-                if self.orders.send(Order::Commit(batch)).is_err() {
+                if self.orders.send(Order::Commit(Box::new(batch))).is_err() {
                     anyhow::bail!("the writer has ended before the core");
                 }
             }
@@ -170,9 +170,11 @@ impl Shell {
             Effect::BatchDone(token, result) => self.batch_done(token, result),
             Effect::Notice(notice) => self.notice(&notice),
             Effect::WakeAt(time) => self.alarm.set(time),
-            // There are no peers to answer, to send to or to ask.
-            Effect::Verdict(..) | Effect::Broadcast(_) | Effect::RequestBlock(_) => {}
-            Effect::Stopped => {}
+            // There are no peers to answer, to send to or to ask; the end is the caller's.
+            Effect::Verdict(..)
+            | Effect::Broadcast(_)
+            | Effect::RequestBlock(_)
+            | Effect::Stopped => {}
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use store::{StoreError, Writer};
 #[derive(Debug)]
 pub(crate) enum Order {
     /// Commit a batch and tell the core.
-    Commit(Batch),
+    Commit(Box<Batch>),
     /// Do all deferred work, then answer.
     Settle(Sender<()>),
     /// Make everything durable and end.
@@ -31,12 +31,7 @@ pub(crate) fn run(
     // An earlier run may have left work.
     let mut deferred = true;
     loop {
-        let order = match next(orders, deferred) {
-            Next::Order(order) => Some(order),
-            Next::Idle => None,
-            Next::Ended => Some(Order::Stop),
-        };
-        match order {
+        match next(orders, deferred) {
             Some(Order::Commit(batch)) => commit(shell, &mut writer, &batch)?,
             Some(Order::Settle(answer)) => {
                 while writer.step()? {}
@@ -50,21 +45,16 @@ pub(crate) fn run(
     }
 }
 
-enum Next {
-    Order(Order),
-    Idle,
-    Ended,
-}
-
-/// The next order; waits for it only if nothing else is to be done.
-fn next(orders: &Receiver<Order>, deferred: bool) -> Next {
+/// The next order, waiting for it only if nothing else is to be done; `None` if there is none yet.
+/// Without anybody who could give one, the writer is to stop.
+fn next(orders: &Receiver<Order>, deferred: bool) -> Option<Order> {
     match deferred {
         true => match orders.try_recv() {
-            Ok(order) => Next::Order(order),
-            Err(TryRecvError::Empty) => Next::Idle,
-            Err(TryRecvError::Disconnected) => Next::Ended,
+            Ok(order) => Some(order),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Order::Stop),
         },
-        false => orders.recv().map_or(Next::Ended, Next::Order),
+        false => Some(orders.recv().unwrap_or(Order::Stop)),
     }
 }
 
