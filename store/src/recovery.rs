@@ -42,7 +42,7 @@ pub fn open(
     let mut head = index.head()?;
     let (hot, rows) = open_hot(disk, &mut head)?;
     state_files::reconcile(&**disk, &head.states)?;
-    let finalized = FinalizedStore::open(disk, spec)?;
+    let finalized = FinalizedStore::open_up_to(disk, spec, head.moved.slot)?;
     let shared = Arc::new(Shared {
         disk: disk.clone(),
         spec: spec.clone(),
@@ -145,8 +145,8 @@ impl Writer {
     }
 
     /// Compares the end of finalized history with the head. Blocks beyond it were appended right
-    /// before a crash: if they are those that were to be moved, the head takes them; if not, they
-    /// are cut off. Never both.
+    /// before a crash, and nothing but their own checksums vouches for them: they are cut off, and
+    /// moved again from their rows, which are still there.
     fn reconcile(&mut self) -> Result<(), StoreError> {
         let (last, known) = (self.finalized.last(), self.head.moved);
         let known = BlockId {
@@ -161,16 +161,7 @@ impl Writer {
             return Err(damaged(FINALIZED, what));
         }
         if last.slot > known.slot {
-            let tail = self.shared.finalized.ids(known.slot + 1..last.slot + 1)?;
-            let planned = self.moves.iter().flat_map(|it| &it.blocks);
-            let planned = planned.map(|place| BlockId {
-                slot: place.slot,
-                root: place.root,
-            });
-            match planned.take(tail.len()).eq(tail.iter().copied()) {
-                true => self.advance(tail.len())?,
-                false => self.finalized.truncate_after(known.slot)?,
-            }
+            self.finalized.truncate_after(known.slot)?;
         }
         if self.shared.finalized.root(known.slot)? != Some(known.root)
             && known.slot >= self.shared.finalized.oldest_block_slot()
@@ -191,17 +182,6 @@ impl Writer {
         }
         self.retain_states()?;
         self.write_head(IndexChanges::default(), true)
-    }
-
-    /// Takes so many blocks of those to be moved as moved.
-    fn advance(&mut self, mut count: usize) -> Result<(), StoreError> {
-        while let (Some(first), true) = (self.moves.front(), count > 0) {
-            let blocks = first.blocks.iter().take(count).copied();
-            let moved: Vec<Place> = blocks.collect();
-            count -= moved.len();
-            self.take_moved(first.seq, &moved)?;
-        }
-        Ok(())
     }
 }
 

@@ -42,6 +42,8 @@ pub(crate) struct RowFile {
     unsynced: AtomicBool,
     /// Whether damage was met: what redb has in memory cannot be trusted, not even to close.
     broken: AtomicBool,
+    /// Whether no write may reach the disk any more.
+    abandoned: Arc<AtomicBool>,
 }
 
 fn table(name: &'static str) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
@@ -76,9 +78,15 @@ impl RowFile {
     }
 
     fn start(path: &str, file: Arc<dyn DiskFile>) -> Result<RowFile, StoreError> {
+        let abandoned = Arc::new(AtomicBool::new(false));
+        let backend = Backend {
+            file,
+            abandoned: abandoned.clone(),
+        };
         Ok(RowFile {
             path: path.to_owned(),
-            database: Some(contained(path, || start(Backend(file)))?),
+            database: Some(contained(path, || start(backend))?),
+            abandoned,
             unsynced: AtomicBool::new(false),
             broken: AtomicBool::new(false),
         })
@@ -167,6 +175,11 @@ impl RowFile {
         }
     }
 
+    /// Leaves the file as a power cut would: not even closing it makes anything durable.
+    pub(crate) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+    }
+
     fn contained<T>(&self, work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, StoreError> {
         if self.broken.load(Ordering::Relaxed) {
             return Err(damaged(&self.path, "damage was met in it before"));
@@ -234,6 +247,10 @@ fn contained<T>(
         Ok(Err(redb::Error::Io(source))) if source.kind() != io::ErrorKind::UnexpectedEof => {
             Err(io_at(path)(source))
         }
+        // It refuses everything after a failure of the system.
+        Ok(Err(error @ (redb::Error::PreviousIo | redb::Error::DatabaseClosed))) => {
+            Err(io_at(path)(io::Error::other(error)))
+        }
         Ok(Err(error)) => Err(damaged(path, error)),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
@@ -290,7 +307,20 @@ impl Header {
 }
 
 /// A file for redb.
-struct Backend(Arc<dyn DiskFile>);
+struct Backend {
+    file: Arc<dyn DiskFile>,
+    abandoned: Arc<AtomicBool>,
+}
+
+impl Backend {
+    /// The file for a change of it.
+    fn changed(&self) -> io::Result<&dyn DiskFile> {
+        match self.abandoned.load(Ordering::Relaxed) {
+            true => Err(io::Error::other("the file is abandoned")),
+            false => Ok(&*self.file),
+        }
+    }
+}
 
 impl std::fmt::Debug for Backend {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -300,22 +330,108 @@ impl std::fmt::Debug for Backend {
 
 impl StorageBackend for Backend {
     fn len(&self) -> io::Result<u64> {
-        self.0.len()
+        self.file.len()
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read_at(offset, out)
+        self.file.read_at(offset, out)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        self.changed()?.set_len(len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync()
+        self.changed()?.sync()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write_at(offset, data)
+        self.changed()?.write_at(offset, data)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use parking_lot::Mutex;
+
+    /// Bytes in memory that at some time cannot be changed any more.
+    #[derive(Default)]
+    struct Failing {
+        bytes: Mutex<Vec<u8>>,
+        fails: AtomicBool,
+    }
+
+    impl Failing {
+        fn change(&self) -> io::Result<parking_lot::MutexGuard<'_, Vec<u8>>> {
+            match self.fails.load(Ordering::Relaxed) {
+                true => Err(io::Error::other("no space left")),
+                false => Ok(self.bytes.lock()),
+            }
+        }
+    }
+
+    impl DiskFile for Failing {
+        fn len(&self) -> io::Result<u64> {
+            Ok(self.bytes.lock().len() as u64)
+        }
+
+        fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+            let bytes = self.bytes.lock();
+            let found = bytes.get(offset as usize..offset as usize + buffer.len());
+            buffer.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
+            Ok(())
+        }
+
+        fn write_at(&self, offset: u64, new: &[u8]) -> io::Result<()> {
+            let mut bytes = self.change()?;
+            let end = offset as usize + new.len();
+            let length = bytes.len().max(end);
+            bytes.resize(length, 0);
+            bytes[offset as usize..end].copy_from_slice(new);
+            Ok(())
+        }
+
+        fn set_len(&self, len: u64) -> io::Result<()> {
+            self.change()?.resize(len as usize, 0);
+            Ok(())
+        }
+
+        fn sync(&self) -> io::Result<()> {
+            self.change().map(drop)
+        }
+    }
+
+    fn put() -> Vec<Change> {
+        vec![Change {
+            table: "rows",
+            key: vec![1],
+            value: Some(vec![2; 100]),
+        }]
+    }
+
+    #[test]
+    fn a_failure_of_the_system_is_never_called_damage() {
+        let disk_file = Arc::new(Failing::default());
+        let file = RowFile::start("x.redb", disk_file.clone()).expect("an empty file");
+        file.write(true, put()).expect("written");
+        disk_file.fails.store(true, Ordering::Relaxed);
+        for _ in 0..3 {
+            let refused = file.write(true, put());
+            assert!(matches!(refused, Err(StoreError::Io { .. })), "{refused:?}");
+        }
+        assert!(!file.broken.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn closing_an_abandoned_file_writes_nothing() {
+        let disk_file = Arc::new(Failing::default());
+        let file = RowFile::start("x.redb", disk_file.clone()).expect("an empty file");
+        file.write(true, put()).expect("written");
+        file.write(false, put()).expect("written");
+        let before = disk_file.bytes.lock().clone();
+        file.abandon();
+        drop(file);
+        assert!(*disk_file.bytes.lock() == before);
     }
 }

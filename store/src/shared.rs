@@ -9,7 +9,7 @@ use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The open store. Hot files are closed before the index, which must not get ahead of them.
+/// The open store.
 pub(crate) struct Shared {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) spec: Arc<Spec>,
@@ -18,6 +18,17 @@ pub(crate) struct Shared {
     pub(crate) index: Index,
     pub(crate) finalized: FinalizedReader,
     pub(crate) published: RwLock<Published>,
+}
+
+impl Drop for Shared {
+    /// Closing the index makes its last commits durable. They speak of rows in the hot files: unless
+    /// all those are durable, the index stays as a power cut would leave it.
+    fn drop(&mut self) {
+        let hot = self.hot.get_mut();
+        if hot.files.values().any(|file| file.sync().is_err()) {
+            self.index.abandon();
+        }
+    }
 }
 
 /// What readers go by.

@@ -10,6 +10,7 @@ use crate::paths::{STATES, damaged, io_at, remove, state_file};
 use crate::{Disk, OpenMode, StoreError};
 use consensus::{BeaconState, HashTreeRoot, Root, Spec};
 use rows::StoredState;
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::Arc;
 
@@ -105,17 +106,16 @@ pub(crate) fn read(
 /// Removes the files in the folder that are of no entry; an entry without a file is damage.
 pub(crate) fn reconcile(disk: &dyn Disk, entries: &[StateEntry]) -> Result<(), StoreError> {
     let names = disk.list(STATES).map_err(io_at(STATES))?;
+    let names = names.into_iter().map(|name| format!("{STATES}/{name}"));
+    let mut others: BTreeSet<String> = names.collect();
     for entry in entries {
         let path = entry.path();
-        if !names.iter().any(|name| format!("{STATES}/{name}") == path) {
+        if !others.remove(&path) {
             return Err(damaged(&path, "it is missing"));
         }
     }
-    for name in names {
-        let path = format!("{STATES}/{name}");
-        if !entries.iter().any(|entry| entry.path() == path) {
-            remove(disk, &path)?;
-        }
+    for path in others {
+        remove(disk, &path)?;
     }
     Ok(())
 }

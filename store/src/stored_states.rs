@@ -7,6 +7,7 @@ use crate::{Disk, StoreError};
 use consensus::{BeaconState, Root};
 use rows::Batch;
 use std::cmp::Reverse;
+use std::collections::HashSet;
 
 /// Finalized states kept to start from.
 const FINAL_STATES: usize = 2;
@@ -70,8 +71,9 @@ pub(crate) fn retain(shared: &Shared, head: &mut Head) -> Result<Vec<StateEntry>
     head.states.retain(|it| it.is_boundary || it.is_restart);
     thin(&mut head.states);
     head.states.sort_by_key(|entry| entry.slot);
-    let kept = |entry: &StateEntry| head.states.iter().any(|it| it.path() == entry.path());
-    Ok(before.into_iter().filter(|entry| !kept(entry)).collect())
+    let kept: HashSet<String> = head.states.iter().map(StateEntry::path).collect();
+    let dropped = before.into_iter();
+    Ok(dropped.filter(|it| !kept.contains(&it.path())).collect())
 }
 
 /// Whether a state's block has become final, or can never be.

@@ -95,7 +95,7 @@ impl Writer {
     }
 
     /// Takes note of blocks that are synced in finalized history.
-    pub(crate) fn take_moved(&mut self, seq: u64, moved: &[Place]) -> Result<(), StoreError> {
+    fn take_moved(&mut self, seq: u64, moved: &[Place]) -> Result<(), StoreError> {
         let Some(last) = moved.last() else {
             return Ok(());
         };
@@ -140,7 +140,9 @@ impl Writer {
         self.garbage.retain(|old| file_of(old.slot, spec) != number);
         self.head.hot_files.retain(|file| file.number != number);
         self.write_head(IndexChanges::default(), true)?;
-        self.shared.hot.write().files.remove(&number);
+        // Closed when nobody waits for the lock.
+        let file = self.shared.hot.write().files.remove(&number);
+        drop(file);
         paths::remove(&*self.shared.disk, &paths::hot_file(number))?;
         Ok(true)
     }

@@ -6,15 +6,15 @@
 //! head never speaks of rows that are not there, and no later batch is there without an earlier one.
 
 use crate::finalized::FinalizedStore;
-use crate::hot::file_of;
+use crate::hot::{HotFile, file_of};
 use crate::index::{Head, HotFileEntry, IndexChanges, Place, StateEntry};
 use crate::paths;
 use crate::shared::Shared;
 use crate::stored_states;
 use crate::{Reader, StoreError};
-use consensus::{Root, SignedBeaconBlock, Slot};
+use consensus::{BeaconState, Root, SignedBeaconBlock, Slot};
 use rows::{Batch, Finalize, HotRow, Recovered};
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
 /// How much history is kept.
@@ -156,10 +156,11 @@ impl Writer {
         let slots = spec.SLOTS_PER_HISTORICAL_ROOT;
         let era_at = |epoch: u64| epoch.saturating_mul(spec.SLOTS_PER_EPOCH) / slots;
         let old = era_at(self.head.split.checkpoint.epoch);
+        let given = finalize.boundary_states.iter().map(BeaconState::slot);
+        let given: HashSet<Slot> = given.collect();
         for era in old + 1..=era_at(finalize.checkpoint.epoch) {
             let slot = era * slots;
-            let mut given = finalize.boundary_states.iter();
-            if !given.any(|state| state.slot() == slot) {
+            if !given.contains(&slot) {
                 return Err(format!(
                     "the state of slot {slot}, where era {era} ends, is missing"
                 ));
@@ -211,7 +212,7 @@ impl Writer {
         }
         for (number, new) in by_file {
             let slot = new[0].0.row.slot;
-            let file = shared.hot.write().file_for(&*shared.disk, slot, spec)?;
+            let file = self.file_for(slot)?;
             // One that was pruned and comes again before its row has gone.
             let again: Vec<Root> = self.take_garbage_of(number, &new);
             if !again.is_empty() {
@@ -224,6 +225,21 @@ impl Writer {
             hot.slots.extend(places);
         }
         Ok(())
+    }
+
+    /// The file for a slot, made if it is not there. Readers do not wait for that.
+    fn file_for(&self, slot: Slot) -> Result<Arc<HotFile>, StoreError> {
+        let number = file_of(slot, &self.shared.spec);
+        if let Some(file) = self.shared.hot.read().files.get(&number) {
+            return Ok(file.clone());
+        }
+        let disk = &*self.shared.disk;
+        let file = Arc::new(HotFile::create(disk, number)?);
+        disk.sync_folder(paths::HOT)
+            .map_err(paths::io_at(paths::HOT))?;
+        let mut hot = self.shared.hot.write();
+        hot.files.insert(number, file.clone());
+        Ok(file)
     }
 
     fn take_garbage_of(&mut self, number: u64, new: &[(HotRow, &SignedBeaconBlock)]) -> Vec<Root> {
@@ -311,11 +327,15 @@ impl Writer {
         self.shared.index.write(durable, changes)?;
         self.shared.published.write().head = Arc::new(self.head.clone());
         if durable {
-            for entry in std::mem::take(&mut self.doomed) {
-                let path = entry.path();
-                if !self.head.states.iter().any(|kept| kept.path() == path) {
-                    paths::remove(&*self.shared.disk, &path)?;
+            let doomed = std::mem::take(&mut self.doomed);
+            let mut doomed: BTreeSet<String> = doomed.iter().map(StateEntry::path).collect();
+            for kept in &self.head.states {
+                if !doomed.is_empty() {
+                    doomed.remove(&kept.path());
                 }
+            }
+            for path in doomed {
+                paths::remove(&*self.shared.disk, &path)?;
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! [`Chain`]: the core itself.
 
 mod adopt;
+mod answers;
 mod arrivals;
 mod batches;
 mod clock;
@@ -76,6 +77,8 @@ pub struct Chain {
     messages: Messages,
     head: Root,
     head_state: BeaconState,
+    /// The slot in which it became the head.
+    head_since: Slot,
     /// The newest finalized checkpoint that was handed to the store.
     finalized: Checkpoint,
     /// Epoch of the last state that was handed to the store.
@@ -125,6 +128,7 @@ impl Chain {
             config: parts.config,
             genesis: parts.genesis,
             now: parts.now,
+            head_since: parts.store.get_current_slot(),
             store: parts.store,
             states: parts.states,
             blocks: parts.blocks,
@@ -147,6 +151,7 @@ impl Chain {
         };
         let mut effects = Vec::new();
         chain.pending.changed = true;
+        chain.pending.tree_changed = true;
         chain.tell_phase_end(&mut effects);
         chain.settle(&mut effects);
         // The snapshot comes first: nothing the other effects speak of is unknown to readers.

@@ -14,14 +14,25 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// How the proposer's signature of a block is to be verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProposerCheck {
+    /// It has been, and the proposer is the right one.
+    Done,
+    /// Before anything else.
+    First,
+    /// Together with the others of the block: of a batch most are good.
+    Bulk,
+}
+
 /// Blocks to be imported, each the parent of the next.
 #[derive(Clone, Debug)]
 pub(crate) struct Blocks {
-    /// State of the first one's parent; at its slot if the proposer has been checked.
+    /// State of the first one's parent, which may be advanced.
     pub(crate) parent: StateSource,
     pub(crate) blocks: Vec<(Root, Arc<SignedBeaconBlock>)>,
-    /// Whether the first one's proposer and signature have been checked.
-    pub(crate) proposer_checked: bool,
+    /// How the first one's proposer is checked; those of the others in bulk.
+    pub(crate) proposer: ProposerCheck,
     /// States at the checkpoints of other branches that the blocks' attestations name.
     pub(crate) targets: Vec<(Checkpoint, StateSource)>,
     /// The justified block's state, if there are attester slashings to be judged by it.
@@ -51,7 +62,7 @@ pub(crate) fn check_proposer(
     tools: &Toolbox,
 ) -> Result<Advanced, Failure> {
     let state = parent.resolve(tools)?;
-    verify_block_signature(&state, block, &*tools.verifier)?;
+    verify_proposer(&state, block, &*tools.verifier)?;
     let message = &block.message;
     let mut advanced = advance_before(state, message.parent_root, message.slot)?;
     if advanced.state.slot() < message.slot {
@@ -67,6 +78,15 @@ pub(crate) fn check_proposer(
     Ok(advanced)
 }
 
+/// [`verify_block_signature`]: whatever is wrong there, the root is not to blame.
+fn verify_proposer(
+    state: &BeaconState,
+    block: &SignedBeaconBlock,
+    verifier: &dyn Verifier,
+) -> Result<(), Failure> {
+    verify_block_signature(state, block, verifier).map_err(Failure::Unsigned)
+}
+
 /// Imports blocks up to the first one that is wrong.
 pub(crate) fn run(work: Blocks, tools: &Toolbox) -> (Vec<Imported>, Option<Failure>) {
     let begun = (tools.stopwatch)();
@@ -76,10 +96,10 @@ pub(crate) fn run(work: Blocks, tools: &Toolbox) -> (Vec<Imported>, Option<Failu
         Err(failure) => return (imported, Some(failure)),
     };
     let mut others = Others::new(work.targets, work.justified);
-    let mut proposer_checked = work.proposer_checked;
+    let mut proposer = work.proposer;
     let mut waited = (tools.stopwatch)().saturating_sub(begun);
     for (root, block) in work.blocks {
-        let result = import(state, root, block, proposer_checked, &mut others, tools);
+        let result = import(state, root, block, proposer, &mut others, tools);
         match result {
             Ok(mut block) => {
                 block.timings.advance += waited;
@@ -88,7 +108,7 @@ pub(crate) fn run(work: Blocks, tools: &Toolbox) -> (Vec<Imported>, Option<Failu
             }
             Err(failure) => return (imported, Some(failure)),
         }
-        proposer_checked = false;
+        proposer = ProposerCheck::Bulk;
         waited = 0;
     }
     (imported, None)
@@ -99,29 +119,33 @@ fn import(
     parent: BeaconState,
     root: Root,
     block: Arc<SignedBeaconBlock>,
-    proposer_checked: bool,
+    proposer: ProposerCheck,
     others: &mut Others,
     tools: &Toolbox,
 ) -> Result<Imported, Failure> {
     let message = &block.message;
     let clock = Stopwatch::start(tools.stopwatch);
     let verifier = Timed::new(tools);
-    let gap = message.slot.saturating_sub(parent.slot());
-    if gap > LONG_GAP && !proposer_checked {
-        verify_block_signature(&parent, &block, &verifier)?;
+    let is_far = message.slot.saturating_sub(parent.slot()) > LONG_GAP;
+    let mut signed = proposer == ProposerCheck::Done;
+    if !signed && (is_far || proposer == ProposerCheck::First) {
+        verify_proposer(&parent, &block, &verifier)?;
+        signed = true;
     }
-    let advanced = advance_before(parent, message.parent_root, message.slot)?;
+    let before = parent.clone();
+    let advanced = advance_before(parent, message.parent_root, message.slot);
     let advance = clock.lap(0);
-    let mut state = advanced.state;
-    let mut signatures = Signatures::new(SignatureMode::Bulk, &verifier);
-    if state.slot() == message.slot {
-        if !proposer_checked {
-            verify_block_signature(&state, &block, &verifier)?;
+    let applied = advanced.and_then(|advanced| apply(advanced, &block, signed, &verifier));
+    let Advanced { state, checkpoints } = match applied {
+        Ok(applied) => applied,
+        Err(failure) => {
+            // Before the block is blamed: did its proposer make it?
+            if !signed {
+                verify_proposer(&before, &block, &verifier)?;
+            }
+            return Err(failure);
         }
-        process_block(&mut state, message, &mut signatures)?;
-    } else {
-        state_transition(&mut state, &block, &mut signatures, false)?;
-    }
+    };
     let transition = clock.lap(advance);
     let computed = state.hash_tree_root();
     if message.state_root != computed {
@@ -140,7 +164,7 @@ fn import(
         root,
         facts,
         state,
-        checkpoints: advanced.checkpoints,
+        checkpoints,
         votes,
         slashings,
         timings: Timings {
@@ -152,6 +176,33 @@ fn import(
         },
         block,
     })
+}
+
+/// The block on a state of its parent's, its root not compared yet.
+fn apply(
+    advanced: Advanced,
+    block: &SignedBeaconBlock,
+    signed: bool,
+    verifier: &dyn Verifier,
+) -> Result<Advanced, Failure> {
+    let Advanced {
+        mut state,
+        checkpoints,
+    } = advanced;
+    let slot = block.message.slot;
+    let mut signatures = Signatures::new(SignatureMode::Bulk, verifier);
+    if !signed && state.slot() < slot {
+        state_transition(&mut state, block, &mut signatures, false)?;
+    } else {
+        if !signed {
+            verify_proposer(&state, block, verifier)?;
+        }
+        if state.slot() < slot {
+            process_slots(&mut state, slot)?;
+        }
+        process_block(&mut state, &block.message, &mut signatures)?;
+    }
+    Ok(Advanced { state, checkpoints })
 }
 
 /// What the fork choice needs of a block.

@@ -137,6 +137,22 @@ pub(crate) enum Found {
     Produce(Result<Box<BeaconBlock>, String>),
 }
 
+impl Found {
+    /// Whether something of this node's own was missing.
+    pub(crate) fn is_unavailable(&self) -> bool {
+        matches!(
+            self,
+            Found::Proposer(Err(Failure::Unavailable(_)))
+                | Found::Advance(Err(Failure::Unavailable(_)))
+                | Found::Regenerate(Err(Failure::Unavailable(_)))
+                | Found::Blocks {
+                    stopped: Some(Failure::Unavailable(_)),
+                    ..
+                }
+        )
+    }
+}
+
 impl Outcome {
     /// How long the stages took.
     pub fn timings(&self) -> &Timings {
@@ -166,7 +182,21 @@ impl Work {
                 let first = blocks.blocks.first();
                 first.is_some_and(|(_, block)| blocks.parent.is_costly(block.message.slot))
             }
+            Work::Advance { source, checkpoint } => source.is_costly_to(checkpoint.epoch),
+            Work::Produce(parts) => parts.source.is_costly(parts.slot),
             _ => self.is_replay(),
+        }
+    }
+
+    /// The block whose stored state the work begins with.
+    pub(crate) fn stored(&self) -> Option<Root> {
+        match self {
+            Work::Proposer { parent: source, .. }
+            | Work::Advance { source, .. }
+            | Work::Regenerate(source) => source.stored(),
+            Work::Blocks(blocks) => blocks.parent.stored(),
+            Work::Produce(parts) => parts.source.stored(),
+            Work::Verify(_) | Work::Messages(_) => None,
         }
     }
 

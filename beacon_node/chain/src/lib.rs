@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod core;
+pub mod delay;
 pub mod effect;
 pub mod gossip;
 mod hot_blocks;
@@ -12,20 +13,21 @@ mod import;
 pub mod input;
 pub mod invalid;
 pub mod job;
-pub mod delay;
+pub mod lanes;
 pub mod messages;
 pub mod pools;
 pub mod production;
-pub mod lanes;
 mod restore;
 pub mod snapshot;
 mod state_source;
 
 pub use core::{Chain, Config, StartError};
-pub use effect::{ApiError, ApiReply, BatchError, BatchResult, Effect, Event, GossipMessage, Notice};
+pub use effect::{
+    ApiError, ApiReply, BatchError, BatchResult, Effect, Event, GossipMessage, Notice,
+};
 pub use gossip::{Reason, Verdict};
-pub use input::{ApiCall, Input, Milliseconds, Token};
 pub use hot_states::HotStates;
+pub use input::{ApiCall, Input, Milliseconds, Token};
 pub use invalid::InvalidRoots;
 pub use job::{Class, History, Job, Outcome, Timings, Toolbox};
 pub use lanes::{Inbox, Lane, LaneFigures};

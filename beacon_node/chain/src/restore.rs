@@ -71,7 +71,6 @@ impl Chain {
         let first = recovered.votes.as_ref().map_or(0, |dump| dump.slot);
         let first = first.saturating_sub(LATE_EPOCHS * spec.SLOTS_PER_EPOCH);
         for hot in &recovered.hot_blocks {
-            replayer.pin_boundaries(hot)?;
             if hot.row.slot >= first {
                 replayer.take_votes(hot)?;
             }
@@ -281,31 +280,6 @@ impl Replayer<'_> {
         let era_epochs = era_epochs(self.store.spec());
         self.states
             .fit(&pinned, |checkpoint| checkpoint.epoch % era_epochs == 0);
-    }
-
-    /// Keeps the states at the era boundaries between a block and its parent.
-    fn pin_boundaries(&mut self, hot: &HotBlock) -> Result<(), StartError> {
-        let spec = self.store.spec().clone();
-        let era = spec.SLOTS_PER_HISTORICAL_ROOT;
-        let parent = self.store.node(hot.row.parent_root);
-        let parent_slot = parent.map_or(0, |parent| parent.facts().slot);
-        if hot.row.slot / era == parent_slot / era {
-            return Ok(());
-        }
-        let parent = self.state_of(hot.row.parent_root)?;
-        let advanced = advance_before(parent, hot.row.parent_root, hot.row.slot)?;
-        for (checkpoint, state) in advanced.checkpoints {
-            self.states.insert_checkpoint(checkpoint, state);
-        }
-        if hot.row.slot.is_multiple_of(era) {
-            let checkpoint = Checkpoint {
-                epoch: compute_epoch_at_slot(hot.row.slot, &spec),
-                root: hot.row.root,
-            };
-            let state = self.state_of(hot.row.root)?;
-            self.states.insert_checkpoint(checkpoint, state);
-        }
-        Ok(())
     }
 
     /// Applies the votes and slashings in a block again.

@@ -19,9 +19,12 @@ pub(crate) const LONG_GAP: u64 = 256;
 /// Why a job could not do its work.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub(crate) enum Failure {
-    /// The block breaks this rule.
+    /// The block breaks this rule, and its proposer signed it.
     #[error("{0}")]
     Invalid(#[from] consensus::Error),
+    /// The proposer's signature does not hold: anybody can make such a block.
+    #[error("{0}")]
+    Unsigned(consensus::Error),
     /// Something of this node is missing or broken: it says nothing about the block.
     #[error("{0}")]
     Unavailable(String),
@@ -31,10 +34,7 @@ impl Failure {
     /// Whether the block's own root is to be held against it. A wrong proposer's signature is not:
     /// the root does not cover it, and the same block may come with the right one.
     pub(crate) fn condemns_the_root(&self) -> bool {
-        match self {
-            Failure::Invalid(error) => *error != consensus::Error::ProposerSignatureInvalid,
-            Failure::Unavailable(_) => false,
-        }
+        matches!(self, Failure::Invalid(_))
     }
 }
 
@@ -74,9 +74,28 @@ impl StateSource {
         }
     }
 
+    /// [`StateSource::is_costly`] for an epoch's start.
+    pub(crate) fn is_costly_to(&self, epoch: Epoch) -> bool {
+        match &self.start {
+            Start::Memory(state) => {
+                let start = compute_start_slot_at_epoch(epoch, state.spec());
+                self.is_costly(start.unwrap_or(Slot::MAX))
+            }
+            Start::Stored(_) => true,
+        }
+    }
+
     /// Whether blocks must be applied that were applied before.
     pub(crate) fn is_replay(&self) -> bool {
         !self.path.is_empty() || matches!(self.start, Start::Stored(_))
+    }
+
+    /// The block whose stored state this begins with.
+    pub(crate) fn stored(&self) -> Option<Root> {
+        match self.start {
+            Start::Stored(root) => Some(root),
+            Start::Memory(_) => None,
+        }
     }
 
     /// The post-state of the last block of the path.
@@ -99,10 +118,15 @@ impl StateSource {
     pub(crate) fn resolve_at(self, slot: Slot, tools: &Toolbox) -> Result<BeaconState, Failure> {
         let mut state = self.resolve(tools)?;
         if state.slot() < slot {
-            process_slots(&mut state, slot)?;
+            process_slots(&mut state, slot).map_err(broken)?;
         }
         Ok(state)
     }
+}
+
+/// What was verified before does not hold any more: nothing to be held against a block after it.
+fn broken(error: consensus::Error) -> Failure {
+    Failure::Unavailable(format!("a known block could not be applied again: {error}"))
 }
 
 fn found<T>(root: Root, answer: Result<Option<T>, String>) -> Result<T, Failure> {
@@ -123,11 +147,11 @@ pub(crate) fn replay(
 ) -> Result<(), Failure> {
     let mut signatures = Signatures::new(SignatureMode::Skip, &*tools.verifier);
     if state.slot() == block.message.slot {
-        process_block(state, &block.message, &mut signatures)?;
+        process_block(state, &block.message, &mut signatures).map_err(broken)
     } else {
-        state_transition(state, block, &mut signatures, false)?;
+        let applied = state_transition(state, block, &mut signatures, false);
+        applied.map(|_| ()).map_err(broken)
     }
-    Ok(())
 }
 
 /// A state before a block, and those at the epochs' starts on the way.

@@ -132,6 +132,21 @@ fn slot_of(path: &Path) -> usize {
 }
 
 #[test]
+fn era_0_alone_makes_a_data_folder() {
+    let scratch = tempfile::tempdir().unwrap();
+    let at = |name: &str| scratch.path().join(name);
+    let chain = make_chain(scratch.path(), "chain", &["--slots", "3"]);
+    import_blocks(&chain, &at("one"), std::slice::from_ref(&chain));
+    export(&at("one"), &at("eras")).ok();
+    let eras = files(&at("eras"));
+    assert_eq!(eras.len(), 1);
+    let zero = at("eras").join(eras.keys().next().unwrap());
+    import_eras(&chain, &at("two"), &[&zero], &[]).ok();
+    export(&at("two"), &at("again")).ok();
+    assert_eq!(files(&at("again")), eras);
+}
+
+#[test]
 fn unsound_files_are_refused_by_name() {
     let scratch = tempfile::tempdir().unwrap();
     let at = |name: &str| scratch.path().join(name);

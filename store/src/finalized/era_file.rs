@@ -90,6 +90,7 @@ impl EraFile {
                 .start_slot
                 .is_multiple_of(spec.SLOTS_PER_HISTORICAL_ROOT)
                 .then_some(era)
+                .filter(|era| names::is_possible(*era, spec))
         });
         index.ok_or_else(|| {
             files::damaged(

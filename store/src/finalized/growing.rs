@@ -30,12 +30,14 @@ pub(super) struct Growing {
 impl Growing {
     /// Opens the segment of an era, or makes it. Complete blocks at its end whose rows were not
     /// written are taken in; what follows the last complete block is cut off. `before` is the newest
-    /// block before the era.
+    /// block before the era. If what is there ends before the block of slot `acknowledged`, that is
+    /// damage, and everything stays as it is; 0 is no such block.
     pub(super) fn open(
         disk: &dyn Disk,
         spec: &Spec,
         era: u64,
         before: Option<Root>,
+        acknowledged: Slot,
     ) -> Result<Growing, StoreError> {
         let slots = slots_of(spec, era)?;
         let path = names::path(&names::growing_name(era));
@@ -53,7 +55,7 @@ impl Growing {
             synced: 0,
             end: HEAD_BYTES,
         };
-        growing.recover(before)?;
+        growing.recover(before, acknowledged)?;
         files::sync_folder(disk)?;
         Ok(growing)
     }
@@ -68,20 +70,30 @@ impl Growing {
         self.end + ((self.rows.len() + 1) * ROW_BYTES) as u64
     }
 
-    fn recover(&mut self, before: Option<Root>) -> Result<(), StoreError> {
+    fn recover(&mut self, before: Option<Root>, acknowledged: Slot) -> Result<(), StoreError> {
         let length = self.file.len().map_err(io_at(&self.path))?;
         let rows = self.read_rows()?;
         let vouched = rows.iter().flatten().filter_map(Row::end);
         let vouched = vouched.filter(|end| *end <= length).max().unwrap_or(0);
         self.take_rows(&rows, length);
-        self.write_version(length)?;
-        self.scan(length, before)?;
+        if length > self.end {
+            self.scan(length, before)?;
+        }
         if self.end < vouched {
             return Err(damaged(
                 &self.path,
                 format!("the record at byte {} is not what was written", self.end),
             ));
         }
+        let is_ours = acknowledged > 0 && acknowledged >= self.slots.start;
+        if is_ours && self.last().is_none_or(|row| row.slot < acknowledged) {
+            let what = format!(
+                "what can be read ends at byte {}, before the block of slot {acknowledged}",
+                self.end
+            );
+            return Err(damaged(&self.path, what));
+        }
+        self.write_version(length)?;
         let write = || {
             if length > self.end {
                 self.file.set_len(self.end)?;

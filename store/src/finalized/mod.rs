@@ -65,7 +65,17 @@ impl FinalizedStore {
     /// Opens it; what a crash left half done is finished or cut off. Whole records at the end that
     /// were never synced may be there: compare [`FinalizedStore::last`] with the split.
     pub fn open(disk: &Arc<dyn Disk>, spec: &Arc<Spec>) -> Result<FinalizedStore, StoreError> {
-        recovery::open(disk, spec)
+        recovery::open(disk, spec, 0)
+    }
+
+    /// As [`FinalizedStore::open`], of history that is known to reach the block of a slot: if it does
+    /// not, that is damage, and nothing is cut off.
+    pub(crate) fn open_up_to(
+        disk: &Arc<dyn Disk>,
+        spec: &Arc<Spec>,
+        acknowledged: Slot,
+    ) -> Result<FinalizedStore, StoreError> {
+        recovery::open(disk, spec, acknowledged)
     }
 
     /// Reads it from any thread.
@@ -164,11 +174,12 @@ impl FinalizedStore {
     }
 
     /// Puts an era file of another program in the place of our own segment of that era, as it is:
-    /// both must hold the same blocks and the same state. Whether the bytes differed at all.
+    /// both must hold the same blocks, signatures included, and the same state. Whether the bytes
+    /// differed at all.
     ///
     /// # Errors
     /// [`StoreError::Misuse`] if that era is not sealed here, [`StoreError::Damaged`] if it is
-    /// another chain's.
+    /// another chain's or has another signature.
     pub fn keep(&mut self, file: &EraFile) -> Result<bool, StoreError> {
         let (era, theirs) = (file.era(), file.sidecar());
         let shared = self.reader.shared.clone();
@@ -184,6 +195,14 @@ impl FinalizedStore {
         }
         if theirs == ours.sidecar() {
             return Ok(false);
+        }
+        // Neither roots nor the file itself tell anything of a signature.
+        for (row, block) in ours.sidecar().blocks.iter().zip(file.blocks()) {
+            let stored = ours.read(row)?;
+            if segment::decompress(ours.path(), row, &stored)? != block?.ssz {
+                let what = format!("its block of slot {} has another signature", row.slot);
+                return Err(damaged(file.path(), what));
+            }
         }
         let disk = &*shared.disk;
         let name = names::era_name(&shared.spec, era, file.root());
@@ -214,7 +233,7 @@ impl FinalizedStore {
         self.before = sidecar.blocks.last().map(id_of).or(self.before);
         let era = sidecar.era;
         let parent = recovery::parent_of(era + 1, self.before);
-        self.growing = Growing::open(&*shared.disk, &shared.spec, era + 1, parent)?;
+        self.growing = Growing::open(&*shared.disk, &shared.spec, era + 1, parent, 0)?;
         let mut published = shared.published.write();
         published.sealed.insert(
             era,
@@ -229,10 +248,10 @@ impl FinalizedStore {
         Ok(())
     }
 
-    /// Drops all blocks after a slot, those of eras sealed too early included. For recovery, when
-    /// nobody reads.
+    /// Drops all blocks after a slot. An era that holds one of them grows again, others stay sealed:
+    /// their boundary states may be nowhere else. For recovery, when nobody reads.
     pub fn truncate_after(&mut self, slot: Slot) -> Result<(), StoreError> {
-        while self.growing.slots.start > slot && self.growing.era > 1 {
+        while self.growing.era > 1 && self.before.is_some_and(|before| before.slot > slot) {
             recovery::unseal_newest(self)?;
         }
         self.growing.truncate_after(slot)?;
@@ -313,6 +332,7 @@ fn new_store(
         spec: spec.clone(),
         published: RwLock::new(published),
         open: Mutex::default(),
+        rebuilds: Mutex::default(),
     };
     FinalizedStore {
         reader: FinalizedReader {

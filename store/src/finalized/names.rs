@@ -68,6 +68,12 @@ pub(super) fn era_of(name: &str) -> Option<u64> {
     (digits && hex).then(|| number.parse().ok()).flatten()
 }
 
+/// Whether an era and the next one end at a slot.
+pub(super) fn is_possible(era: u64, spec: &Spec) -> bool {
+    let next = era.checked_add(1);
+    next.is_some_and(|next| next.checked_mul(spec.SLOTS_PER_HISTORICAL_ROOT).is_some())
+}
+
 /// The name of the complete segment of an era, whose root is that of [`era_root`].
 pub(super) fn era_name(spec: &Spec, era: u64, root: Root) -> String {
     // A configuration's name is free text, a file's is not.

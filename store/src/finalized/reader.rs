@@ -109,6 +109,8 @@ pub(super) struct Shared {
     pub(super) published: RwLock<Published>,
     /// Open segments, the latest used last.
     pub(super) open: Mutex<Vec<(u64, Arc<Segment>)>>,
+    /// Held while a sidecar is made again, which takes a read of the whole segment.
+    pub(super) rebuilds: Mutex<()>,
 }
 
 /// Reads finalized history beside the one that appends. Cheap to clone; works from any thread.
@@ -305,14 +307,13 @@ impl FinalizedReader {
     /// Checks every byte of a sealed era and of its sidecar without a map; the bytes read. A mark
     /// that its file is suspect goes when nothing is found.
     pub fn scrub(&self, era: u64) -> Result<u64, StoreError> {
-        let (disk, spec) = (&*self.shared.disk, &self.shared.spec);
         let Some(file) = self.shared.published.read().sealed.get(&era).cloned() else {
             return Ok(0);
         };
-        let segment = Segment::open(disk, spec, &file.name, era, false)?;
+        let segment = self.open_segment(&file.name, era, false)?;
         let read = Arc::new(segment).check_all()?;
         if file.suspect {
-            super::files::remove(disk, &names::suspect_name(&file.name))?;
+            super::files::remove(&*self.shared.disk, &names::suspect_name(&file.name))?;
             let mut published = self.shared.published.write();
             if let Some(file) = published.sealed.get_mut(&era) {
                 file.suspect = false;
@@ -399,24 +400,48 @@ impl FinalizedReader {
         }
     }
 
-    /// The segment of a sealed era, opened if it is not open.
+    /// The segment of a sealed era, opened if it is not open; others read on meanwhile.
     pub(super) fn segment(&self, era: u64) -> Result<Option<Arc<Segment>>, StoreError> {
-        let mut open = self.shared.open.lock();
-        if let Some(at) = open.iter().position(|(other, _)| *other == era) {
-            let entry = open.remove(at);
-            let segment = entry.1.clone();
-            open.push(entry);
+        if let Some(segment) = self.opened(era) {
             return Ok(Some(segment));
         }
         let Some(file) = self.shared.published.read().sealed.get(&era).cloned() else {
             return Ok(None);
         };
-        let (disk, spec) = (&*self.shared.disk, &self.shared.spec);
-        let segment = Arc::new(Segment::open(disk, spec, &file.name, era, !file.suspect)?);
-        if open.len() >= OPEN_SEGMENTS {
-            open.remove(0);
+        let segment = Arc::new(self.open_segment(&file.name, era, !file.suspect)?);
+        let mut open = self.shared.open.lock();
+        if let Some((_, other)) = open.iter().find(|(other, _)| *other == era) {
+            return Ok(Some(other.clone()));
         }
-        open.push((era, segment.clone()));
+        // One that was pruned in the meantime is not held.
+        if self.shared.published.read().sealed.contains_key(&era) {
+            if open.len() >= OPEN_SEGMENTS {
+                open.remove(0);
+            }
+            open.push((era, segment.clone()));
+        }
         Ok(Some(segment))
+    }
+
+    /// A segment that is open, which becomes the latest used.
+    fn opened(&self, era: u64) -> Option<Arc<Segment>> {
+        let mut open = self.shared.open.lock();
+        let at = open.iter().position(|(other, _)| *other == era)?;
+        let entry = open.remove(at);
+        let segment = entry.1.clone();
+        open.push(entry);
+        Some(segment)
+    }
+
+    fn open_segment(&self, name: &str, era: u64, mapped: bool) -> Result<Segment, StoreError> {
+        let shared = &*self.shared;
+        Segment::open(
+            &*shared.disk,
+            &shared.spec,
+            name,
+            era,
+            mapped,
+            &shared.rebuilds,
+        )
     }
 }

@@ -10,7 +10,8 @@ use super::segment::{Segment, record};
 use super::sidecar::{Row, Sidecar};
 use super::{BlockId, FinalizedStore, genesis_block, id_of, new_store};
 use crate::{Disk, OpenMode, StoreError};
-use consensus::{BeaconState, Root, Spec};
+use consensus::{BeaconState, Root, Slot, Spec};
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -51,11 +52,17 @@ pub(super) fn write_era_zero(disk: &dyn Disk, genesis: &BeaconState) -> Result<(
 }
 
 /// Opens finalized history and repairs what a crash left.
-pub(super) fn open(disk: &Arc<dyn Disk>, spec: &Arc<Spec>) -> Result<FinalizedStore, StoreError> {
-    let sealed = list(&**disk)?;
+/// `acknowledged` is a slot up to which nothing may be missing.
+pub(super) fn open(
+    disk: &Arc<dyn Disk>,
+    spec: &Arc<Spec>,
+    acknowledged: Slot,
+) -> Result<FinalizedStore, StoreError> {
+    let sealed = list(&**disk, spec)?;
     let newest = *sealed.keys().next_back().unwrap_or(&0);
     let before = newest_block(&**disk, spec, &sealed)?;
-    let growing = Growing::open(&**disk, spec, newest + 1, parent_of(newest + 1, before))?;
+    let parent = parent_of(newest + 1, before);
+    let growing = Growing::open(&**disk, spec, newest + 1, parent, acknowledged)?;
     let empty = growing.rows.is_empty();
     let mut store = new_store(disk, spec, sealed, growing, before);
     if newest == 0 && empty {
@@ -83,7 +90,7 @@ fn newest_block(
     sealed: &BTreeMap<u64, SealedFile>,
 ) -> Result<Option<BlockId>, StoreError> {
     for (era, file) in sealed.range(1..).rev() {
-        let segment = Segment::open(disk, spec, &file.name, *era, false)?;
+        let segment = Segment::open(disk, spec, &file.name, *era, false, &Mutex::default())?;
         if let Some(row) = segment.sidecar().blocks.last() {
             return Ok(Some(id_of(row)));
         }
@@ -92,12 +99,18 @@ fn newest_block(
 }
 
 /// The complete segments; what else is in the folder and of no use is removed.
-fn list(disk: &dyn Disk) -> Result<BTreeMap<u64, SealedFile>, StoreError> {
+fn list(disk: &dyn Disk, spec: &Spec) -> Result<BTreeMap<u64, SealedFile>, StoreError> {
     let found = disk.list(names::FOLDER).map_err(io_at(names::FOLDER))?;
     let found: BTreeSet<String> = found.into_iter().collect();
     let mut sealed = BTreeMap::new();
     for name in &found {
         if let Kind::Era(era) = names::kind(name) {
+            if !names::is_possible(era, spec) {
+                return Err(damaged(
+                    &names::path(name),
+                    "there is no era of this number",
+                ));
+            }
             let file = sealed_file(disk, name, found.contains(&names::suspect_name(name)))?;
             if let Some(other) = sealed.insert(era, file) {
                 let what = format!("{} is of the same era; remove the wrong one", other.name);
@@ -106,14 +119,12 @@ fn list(disk: &dyn Disk) -> Result<BTreeMap<u64, SealedFile>, StoreError> {
         }
     }
     check_complete(&sealed)?;
+    check_growing(&found, &sealed)?;
     let newest = *sealed.keys().next_back().unwrap_or(&0);
     for name in &found {
         let useless = match names::kind(name) {
             Kind::Temporary => true,
             Kind::EraSidecar(segment) | Kind::Suspect(segment) => !found.contains(&segment),
-            Kind::Growing(era) if era > newest + 1 => {
-                return Err(missing(newest + 1));
-            }
             Kind::Growing(era) | Kind::GrowingSidecar(era) => era != newest + 1,
             Kind::Era(_) | Kind::Other => false,
         };
@@ -138,6 +149,31 @@ fn sealed_file(disk: &dyn Disk, name: &str, suspect: bool) -> Result<SealedFile,
         bytes,
         suspect,
     })
+}
+
+/// A growing segment is of the era after the newest complete one. No crash leaves any other: of what
+/// is there, something was taken away or put in.
+fn check_growing(
+    found: &BTreeSet<String>,
+    sealed: &BTreeMap<u64, SealedFile>,
+) -> Result<(), StoreError> {
+    let newest = *sealed.keys().next_back().unwrap_or(&0);
+    for name in found {
+        let Kind::Growing(era) = names::kind(name) else {
+            continue;
+        };
+        if era > newest + 1 {
+            return Err(missing(newest + 1));
+        }
+        if era <= newest {
+            let what = format!(
+                "era {era} grows here, but files up to era {newest} were put into this folder: take \
+                 those from era {era} on out again, and import them with `fresnel era import`"
+            );
+            return Err(damaged(names::FOLDER, what));
+        }
+    }
+    Ok(())
 }
 
 /// Era 0 is there, and of the others a run without a gap.
@@ -178,6 +214,8 @@ pub(super) fn unseal_newest(store: &mut FinalizedStore) -> Result<(), StoreError
     files::remove(disk, &names::growing_sidecar_name(era + 1))?;
     files::sync_folder(disk)?;
     files::remove(disk, &names::growing_name(era + 1))?;
+    // Never two that grow.
+    files::sync_folder(disk)?;
     let rows = growing::encode_rows(era, &segment.sidecar().blocks);
     files::write_whole(disk, &names::growing_sidecar_name(era), &rows)?;
     let (from, to) = (
@@ -192,6 +230,6 @@ pub(super) fn unseal_newest(store: &mut FinalizedStore) -> Result<(), StoreError
     shared.published.write().sealed.remove(&era);
     drop(segment);
     store.before = newest_block(disk, spec, &shared.published.read().sealed)?;
-    store.growing = Growing::open(disk, spec, era, parent_of(era, store.before))?;
+    store.growing = Growing::open(disk, spec, era, parent_of(era, store.before), 0)?;
     Ok(())
 }

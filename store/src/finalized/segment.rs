@@ -7,6 +7,7 @@ use super::scan;
 use super::sidecar::{ROW_BYTES, Row, Sidecar};
 use crate::{Disk, DiskFile, OpenMode, StoreError};
 use consensus::{Slot, Spec};
+use parking_lot::Mutex;
 use segment_map::SegmentMap;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
@@ -49,18 +50,31 @@ pub(super) struct Segment {
 impl Segment {
     /// Opens the segment with this name. Its sidecar is made again if it is missing or damaged.
     /// Without `mapped` it is read piece by piece: then a failing disk is an error, not a signal.
+    /// Sidecars are made again under `rebuilds`, one at a time.
     pub(super) fn open(
         disk: &dyn Disk,
         spec: &Arc<Spec>,
         name: &str,
         era: u64,
         mapped: bool,
+        rebuilds: &Mutex<()>,
     ) -> Result<Segment, StoreError> {
         let path = names::path(name);
         let file = files::open(disk, &path, OpenMode::Read)?;
-        let sidecar = match read_sidecar(disk, spec, name)? {
-            Some(sidecar) if sidecar.era == era => sidecar,
-            _ => rebuild_sidecar(disk, spec, name, era, &*file)?,
+        let known = || -> Result<Option<Sidecar>, StoreError> {
+            let sidecar = read_sidecar(disk, spec, name)?;
+            Ok(sidecar.filter(|sidecar| sidecar.era == era))
+        };
+        let sidecar = match known()? {
+            Some(sidecar) => sidecar,
+            None => {
+                let _turn = rebuilds.lock();
+                // Somebody else may just have made it.
+                match known()? {
+                    Some(sidecar) => sidecar,
+                    None => rebuild_sidecar(disk, spec, name, era, &*file)?,
+                }
+            }
         };
         let length = file.len().map_err(io_at(&path))?;
         if length != sidecar.length {

@@ -33,23 +33,6 @@ impl HotBlocks {
         Some((slot, self.files.get(&file_of(slot, spec)).cloned()))
     }
 
-    /// The file for a slot, made if it is not there.
-    pub(crate) fn file_for(
-        &mut self,
-        disk: &dyn Disk,
-        slot: Slot,
-        spec: &Spec,
-    ) -> Result<Arc<HotFile>, StoreError> {
-        let number = file_of(slot, spec);
-        if let Some(file) = self.files.get(&number) {
-            return Ok(file.clone());
-        }
-        let file = Arc::new(HotFile::create(disk, number)?);
-        disk.sync_folder(HOT).map_err(io_at(HOT))?;
-        self.files.insert(number, file.clone());
-        Ok(file)
-    }
-
     /// Removes the files in the folder that do not count.
     pub(crate) fn remove_others(&self, disk: &dyn Disk) -> Result<(), StoreError> {
         for name in disk.list(HOT).map_err(io_at(HOT))? {

@@ -179,6 +179,11 @@ impl Index {
         self.file.write(durable, changes.0)
     }
 
+    /// Keeps what is not durable from ever becoming so.
+    pub(crate) fn abandon(&self) {
+        self.file.abandon();
+    }
+
     fn expect<R: Row>(&self, key: &[u8]) -> Result<R, StoreError> {
         let bytes = self.file.get(TABLE, key)?;
         let name = || String::from_utf8_lossy(key).into_owned();

@@ -26,6 +26,11 @@ fn open(path: &str, bytes: Vec<u8>) -> Result<EraFile, StoreError> {
 
 /// An era as another program may write it: the payloads in small frames.
 fn rewritten(bytes: &[u8]) -> Vec<u8> {
+    rewritten_with(bytes, |_| {})
+}
+
+/// The same, of blocks that are changed.
+fn rewritten_with(bytes: &[u8], mut change: impl FnMut(&mut [u8])) -> Vec<u8> {
     let mut file = Vec::new();
     let mut indices = Vec::new();
     let mut moved = BTreeMap::new();
@@ -39,6 +44,9 @@ fn rewritten(bytes: &[u8]) -> Vec<u8> {
                 snap::read::FrameDecoder::new(&payload[..])
                     .read_to_end(&mut ssz)
                     .unwrap();
+                if header.kind == SIGNED_BLOCK {
+                    change(&mut ssz);
+                }
                 let mut frames = b"\xff\x06\0\0sNaPpY".to_vec();
                 for part in ssz.chunks(1 << 11) {
                     let mut encoder = snap::write::FrameEncoder::new(Vec::new());
@@ -149,6 +157,28 @@ fn a_file_of_another_chain_or_era_is_not_kept() {
     let file = EraFile::open_on(&other, &path, &CHAIN.spec).unwrap();
     let refused = store.keep(&file);
     assert!(matches!(refused, Err(StoreError::Damaged { path: named, .. }) if named == path));
+}
+
+#[test]
+fn a_file_with_another_signature_is_not_kept() {
+    let disk = Memory::default();
+    let mut store = CHAIN.store(&disk.disk(), LAST);
+    let files = disk.files();
+    let (_, bytes) = eras().into_iter().nth(2).unwrap();
+    let mut number = 0;
+    let forged = rewritten_with(&bytes, |ssz| {
+        number += 1;
+        if number == 7 {
+            // After the offset of the message.
+            ssz[4 + 50] ^= 1;
+        }
+    });
+    // Nothing in the file itself tells.
+    let file = open("theirs.era", forged).unwrap();
+    let refused = store.keep(&file).unwrap_err().to_string();
+    assert!(refused.contains("theirs.era"), "{refused}");
+    assert!(refused.contains("another signature"), "{refused}");
+    assert!(disk.files() == files);
 }
 
 #[test]

@@ -230,12 +230,71 @@ fn eras_that_were_sealed_too_early_grow_again() {
         let last = CHAIN.ids().into_iter().rfind(|id| id.slot <= to).unwrap();
         assert_eq!(store.last(), last);
         assert_eq!(store.reader().last(), last);
+        // Of eras that lose nothing the boundary state may be nowhere else.
+        let dropped = CHAIN.ids().into_iter().find(|id| id.slot > to).unwrap();
+        assert_eq!(store.era(), dropped.slot / ERA + 1, "cut after slot {to}");
         drop(store);
         let mut store = CHAIN.open(&disk.disk()).unwrap();
         assert_eq!(store.last(), last);
         CHAIN.fill(&mut store, LAST).unwrap();
         check_everything(&store.reader(), LAST);
         assert_eq!(disk.files(), whole.files(), "cut after slot {to}");
+    }
+}
+
+#[test]
+fn an_era_file_in_the_place_of_the_growing_one_is_refused() {
+    let whole = Memory::default();
+    drop(CHAIN.store(&whole.disk(), LAST));
+    let disk = Memory::default();
+    drop(CHAIN.store(&disk.disk(), 2 * ERA + 5));
+    let mut files = disk.files();
+    for era in 3..=4 {
+        let third = format!("finalized/minimal-{era:05}-");
+        let theirs = whole.files().into_iter();
+        files.extend(theirs.filter(|(name, _)| name.starts_with(&third)));
+        let disk = Memory::of(files.clone());
+        let error = CHAIN.open(&disk.disk()).err().unwrap().to_string();
+        assert!(error.contains("era 3 grows here"), "{error}");
+        assert!(error.contains("fresnel era import"), "{error}");
+        assert!(disk.files() == files, "something was removed");
+    }
+}
+
+#[test]
+fn an_era_of_no_slots_is_refused() {
+    for number in [u64::MAX, u64::MAX / ERA] {
+        let disk = Memory::default();
+        store::finalized::FinalizedStore::create(&disk.disk(), &CHAIN.states[0]).unwrap();
+        let mut files = disk.files();
+        files.retain(|name, _| !name.contains("growing"));
+        let name = format!("finalized/minimal-{number}-00000000.era");
+        files.insert(name.clone(), Vec::new());
+        let error = CHAIN.open(&Memory::of(files).disk()).err().unwrap();
+        let text = error.to_string();
+        assert!(text.contains(&name) && text.contains("no era"), "{text}");
+    }
+}
+
+#[test]
+fn many_may_miss_a_sidecar_at_once() {
+    let whole = Memory::default();
+    let store = CHAIN.store(&whole.disk(), LAST);
+    let files = whole.files();
+    drop(store);
+    for _ in 0..20 {
+        let disk = Memory::of(files.clone());
+        let store = CHAIN.open(&disk.disk()).unwrap();
+        let lost = files.keys().find(|name| name.contains("-00002-"));
+        disk.remove(&format!("{}.idx", lost.unwrap())).unwrap();
+        let reader = store.reader();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| reader.era_state_root(2).unwrap().unwrap());
+            }
+        });
+        drop(store);
+        assert!(disk.files() == files);
     }
 }
 

@@ -8,6 +8,7 @@
 mod crashes;
 mod damage;
 mod disk;
+mod failures;
 mod life;
 mod memory;
 mod script;

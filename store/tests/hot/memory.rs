@@ -33,6 +33,8 @@ struct State {
     synced_names: BTreeMap<String, File>,
     pending: Vec<NameChange>,
     left: Option<u64>,
+    /// Files whose names start so cannot be changed.
+    failing: Option<String>,
     count: u64,
 }
 
@@ -42,6 +44,7 @@ pub(crate) struct Memory(Arc<Mutex<State>>);
 
 struct MemoryFile {
     disk: Memory,
+    path: String,
     content: File,
 }
 
@@ -70,6 +73,11 @@ impl Memory {
     /// Only so many more changes reach the disk.
     pub(crate) fn cut_power_after(&self, changes: u64) {
         self.0.lock().unwrap().left = Some(changes);
+    }
+
+    /// No file whose name starts so can be changed from here on.
+    pub(crate) fn fail(&self, files: &str) {
+        self.0.lock().unwrap().failing = Some(files.to_owned());
     }
 
     /// What the disk may hold after a power cut: any of the unsynced names and pages.
@@ -202,6 +210,7 @@ impl Disk for Memory {
         };
         Ok(Arc::new(MemoryFile {
             disk: self.clone(),
+            path: path.to_owned(),
             content,
         }))
     }
@@ -259,6 +268,16 @@ impl Content {
     }
 }
 
+impl MemoryFile {
+    fn change(&self) -> io::Result<()> {
+        let failing = self.disk.0.lock().unwrap().failing.clone();
+        match failing.is_some_and(|files| self.path.starts_with(&files)) {
+            true => Err(io::Error::other("no space left")),
+            false => self.disk.change(),
+        }
+    }
+}
+
 impl DiskFile for MemoryFile {
     fn len(&self) -> io::Result<u64> {
         Ok(self.content.lock().unwrap().now.len() as u64)
@@ -276,7 +295,7 @@ impl DiskFile for MemoryFile {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.disk.change()?;
+        self.change()?;
         let mut content = self.content.lock().unwrap();
         let (start, end) = (offset as usize, offset as usize + bytes.len());
         let old = content.now.len();
@@ -289,7 +308,7 @@ impl DiskFile for MemoryFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.disk.change()?;
+        self.change()?;
         let mut content = self.content.lock().unwrap();
         let (old, new) = (content.now.len(), len as usize);
         content.touch(old.min(new), old.max(new));
@@ -298,7 +317,7 @@ impl DiskFile for MemoryFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.disk.change()?;
+        self.change()?;
         let mut content = self.content.lock().unwrap();
         content.synced = Arc::new(content.now.clone());
         content.dirty.clear();

@@ -47,7 +47,12 @@ pub fn run(blocks: Slot, runs: usize, report: &Report) -> Result<()> {
     let (fill, count) = once(|| fill(folder.path(), blocks))?;
     let count = count as usize;
     let rate = fill.map(|ms| count as f64 / ms * 1e3);
-    report.plain("finalize_blocks_per_s", count, &rate, "made, committed, finalized");
+    report.plain(
+        "finalize_blocks_per_s",
+        count,
+        &rate,
+        "made, committed, finalized",
+    );
     let open = measure(runs, || Ok(()), |()| opened(folder.path()))?;
     report.plain("store_open_ms", count, &open, "");
     reads(folder.path(), count, runs, report)?;

@@ -133,6 +133,11 @@ impl Node {
         }
     }
 
+    /// Whether it runs on a disk without power.
+    pub(crate) fn has_lost_power(&self) -> bool {
+        self.live.is_some() && self.disk.is_dead()
+    }
+
     /// Opens the store, making it first if there is none.
     pub(crate) fn open(&self, genesis: &BeaconState) -> Result<Opened, StartFailure> {
         let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());

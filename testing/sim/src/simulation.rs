@@ -149,8 +149,13 @@ impl Simulation {
         while let Some(planned) = self.queue.pop().filter(|planned| planned.at < end) {
             self.now = planned.at;
             let node = planned.node;
-            self.happen(planned)
-                .map_err(|error| format!("node {node}: {error}"))?;
+            let happened = self.happen(planned);
+            // Any access can be the one that the power does not survive.
+            if self.nodes[node].has_lost_power() {
+                self.cut_power(node);
+            } else {
+                happened.map_err(|error| format!("node {node}: {error}"))?;
+            }
         }
         self.now = end;
         self.final_checks()

@@ -57,6 +57,7 @@ impl Chain {
         let slot = facts.slot;
         self.pending.events.push(Event::Block { slot, block: root });
         self.pending.changed = true;
+        self.pending.tree_changed = true;
         self.message_block(root, &imported.block.message, effects);
         Ok(())
     }
@@ -142,6 +143,7 @@ impl Chain {
         };
         let old = std::mem::replace(&mut self.head, root);
         self.head_state = state;
+        self.head_since = self.store.get_current_slot();
         self.pending.changed = true;
         if let Some(event) = self.reorg_event(old) {
             self.reorgs += 1;

@@ -1,15 +1,14 @@
 //! Single blocks on their way in: from gossip, the local API, or asked for.
 
 use super::Chain;
-use super::commits::Afterwards;
 use super::jobs::Running;
 use crate::delay::Delays;
 use crate::gossip::{Check, Verdict, Wait, is_future_slot, validate_beacon_block_gossip};
-use crate::import::{Blocks, Imported};
+use crate::import::{Blocks, Imported, ProposerCheck};
 use crate::job::Work;
 use crate::state_source::StateSource;
-use crate::{ApiError, ApiReply, BatchError, BatchResult, Class, Effect, Token};
-use consensus::helpers::compute_start_slot_at_epoch;
+use crate::{Class, Effect, Token};
+use consensus::helpers::{compute_epoch_at_slot, compute_start_slot_at_epoch};
 use consensus::*;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -27,7 +26,7 @@ const MAX_CHECKS: usize = 64;
 /// Most slots that a block can be after its parent: advancing over more takes hours.
 const MAX_GAP: u64 = 65_536;
 
-const KNOWN: &str = "the block is known";
+pub(super) const KNOWN: &str = "the block is known";
 const INVALID: &str = "the block or one before it is invalid";
 const FUTURE: &str = "its slot has not begun";
 const NO_PARENT: &str = "its parent is not known yet";
@@ -41,7 +40,10 @@ const PHASE_ENDED: &str = "phase 0 of this network has ended before its slot";
 pub(super) enum Origin {
     Gossip(Token),
     Api(Token),
-    /// Asked for, or judged before: nobody waits.
+    /// From gossip or the local API, but too early to be judged then: nobody waits, and nothing of
+    /// it has been verified.
+    Delayed,
+    /// Asked for: nobody waits.
     Requested,
 }
 
@@ -51,6 +53,16 @@ pub(super) struct Incoming {
     pub(super) origin: Origin,
     pub(super) root: Root,
     pub(super) block: Arc<SignedBeaconBlock>,
+    /// Whether the right proposer has signed it, for sure.
+    pub(super) judged: bool,
+}
+
+/// A copy of a block whose transition runs or is done.
+#[derive(Debug)]
+struct Flight {
+    signature: BLSSignature,
+    /// Whether that is known to be good.
+    judged: bool,
 }
 
 /// What waits for a block or a slot.
@@ -63,7 +75,8 @@ pub(super) enum Waiting {
 /// The transitions of some blocks under way.
 #[derive(Debug)]
 pub(super) struct Run {
-    pub(super) roots: Vec<Root>,
+    /// Roots and signatures.
+    pub(super) blocks: Vec<(Root, BLSSignature)>,
     pub(super) from: RunOf,
 }
 
@@ -83,11 +96,13 @@ pub(super) enum RunOf {
 /// Blocks that are not imported yet.
 #[derive(Debug)]
 pub(super) struct Arrivals {
-    /// Blocks whose transition runs or is done, by how many runs they are in.
-    in_flight: BTreeMap<Root, usize>,
+    /// Blocks whose transition runs or is done, each copy of them.
+    in_flight: BTreeMap<Root, Vec<Flight>>,
     /// Blocks whose signature is being verified: another one with this root may have a better one.
     checking: BTreeSet<(Root, BLSSignature)>,
     pub(super) delays: Delays<Waiting>,
+    /// Blocks that others wait for, and the slot in which they were asked for last.
+    requested: BTreeMap<Root, Slot>,
     /// Good blocks whose slot begins within the tolerance of clocks.
     pub(super) early: Vec<(Imported, Incoming)>,
     /// What waits for a replay to end, or for the store to catch up.
@@ -107,12 +122,24 @@ pub(super) enum Gate {
     Gap,
 }
 
+impl Incoming {
+    /// The same, with nobody waiting any more.
+    fn unanswered(self) -> Incoming {
+        let origin = match self.origin {
+            Origin::Requested => Origin::Requested,
+            Origin::Gossip(_) | Origin::Api(_) | Origin::Delayed => Origin::Delayed,
+        };
+        Incoming { origin, ..self }
+    }
+}
+
 impl Arrivals {
     pub(super) fn new() -> Arrivals {
         Arrivals {
             in_flight: BTreeMap::new(),
             checking: BTreeSet::new(),
             delays: Delays::new(MAX_WAITING, MAX_WAITING_TOGETHER),
+            requested: BTreeMap::new(),
             early: Vec::new(),
             held: VecDeque::new(),
         }
@@ -128,14 +155,25 @@ impl Arrivals {
         self.is_in_flight(root) || checking.next().is_some_and(|(first, _)| *first == root)
     }
 
-    pub(super) fn take_off(&mut self, root: Root) {
-        *self.in_flight.entry(root).or_default() += 1;
+    /// Whether nothing new can come of this copy of a block in flight.
+    fn is_settled_by_flight(&self, incoming: &Incoming) -> bool {
+        let flights = self.in_flight.get(&incoming.root).into_iter().flatten();
+        let signature = incoming.block.signature;
+        flights
+            .into_iter()
+            .any(|flight| flight.judged || flight.signature == signature)
     }
 
-    pub(super) fn land(&mut self, root: Root) {
-        if let Some(runs) = self.in_flight.get_mut(&root) {
-            *runs -= 1;
-            if *runs == 0 {
+    pub(super) fn take_off(&mut self, root: Root, signature: BLSSignature, judged: bool) {
+        let flight = Flight { signature, judged };
+        self.in_flight.entry(root).or_default().push(flight);
+    }
+
+    pub(super) fn land(&mut self, root: Root, signature: BLSSignature) {
+        if let Some(flights) = self.in_flight.get_mut(&root) {
+            let at = flights.iter().position(|it| it.signature == signature);
+            at.map(|at| flights.remove(at));
+            if flights.is_empty() {
                 self.in_flight.remove(&root);
             }
         }
@@ -181,6 +219,7 @@ impl Chain {
             origin,
             root,
             block,
+            judged: false,
         };
         self.admit(incoming, effects);
     }
@@ -204,10 +243,15 @@ impl Chain {
         if finalized.is_ok_and(|finalized| block.slot <= finalized) {
             return Gate::Finalized;
         }
-        match self.store.node(block.parent_root) {
-            None => Gate::UnknownParent,
-            Some(parent) if block.slot.saturating_sub(parent.facts().slot) > MAX_GAP => Gate::Gap,
-            Some(_) => Gate::Open,
+        let Some(parent) = self.store.node(block.parent_root) else {
+            return Gate::UnknownParent;
+        };
+        let epoch = compute_epoch_at_slot(block.slot, &self.spec);
+        let advanced = self.states.latest_checkpoint(block.parent_root, epoch);
+        let from = advanced.map_or(0, |(_, state)| state.slot());
+        match block.slot.saturating_sub(from.max(parent.facts().slot)) > MAX_GAP {
+            true => Gate::Gap,
+            false => Gate::Open,
         }
     }
 
@@ -232,7 +276,11 @@ impl Chain {
             match incoming.origin {
                 // The submitter hears how it ends.
                 Origin::Api(_) => self.wait(Wait::Block(root), incoming, effects),
-                _ => self.answer(&incoming, Verdict::Ignore(KNOWN), effects),
+                _ if self.arrivals.is_settled_by_flight(&incoming) => {
+                    self.answer(&incoming, Verdict::Ignore(KNOWN), effects);
+                }
+                // The other copy's signature may be wrong and this one's right.
+                _ => self.wait(Wait::Block(root), incoming, effects),
             }
             return;
         }
@@ -240,8 +288,9 @@ impl Chain {
             Gate::Open => self.open(incoming, effects),
             Gate::Known => self.answer_known(&incoming, effects),
             Gate::Invalid => {
-                self.invalid.insert(root);
+                self.invalid.insert_descendant(root);
                 self.answer(&incoming, Verdict::Reject(INVALID), effects);
+                self.release_children(root, effects);
             }
             Gate::PhaseEnded => self.answer(&incoming, Verdict::Ignore(PHASE_ENDED), effects),
             Gate::Finalized => self.answer(&incoming, Verdict::Ignore(FINALIZED), effects),
@@ -250,9 +299,7 @@ impl Chain {
                 self.answer(&incoming, Verdict::Ignore(FUTURE), effects);
                 // A clock that is a little fast is no reason to lose the block.
                 if block.slot <= self.store.get_current_slot().saturating_add(1) {
-                    let wait = Wait::Slot(block.slot);
-                    let origin = Origin::Requested;
-                    self.wait(wait, Incoming { origin, ..incoming }, effects);
+                    self.wait(Wait::Slot(block.slot), incoming.unanswered(), effects);
                 }
             }
             Gate::UnknownParent if self.arrivals.is_under_way(parent) => {
@@ -260,15 +307,8 @@ impl Chain {
             }
             Gate::UnknownParent => {
                 self.answer(&incoming, Verdict::Ignore(NO_PARENT), effects);
-                if !self.arrivals.delays.is_awaited(Wait::Block(parent)) {
-                    effects.push(Effect::RequestBlock(parent));
-                }
-                let origin = Origin::Requested;
-                self.wait(
-                    Wait::Block(parent),
-                    Incoming { origin, ..incoming },
-                    effects,
-                );
+                self.request_block(parent, effects);
+                self.wait(Wait::Block(parent), incoming.unanswered(), effects);
             }
         }
     }
@@ -282,9 +322,40 @@ impl Chain {
         self.refuse(dropped, effects);
     }
 
-    /// A block whose parent is there: its verdict first where somebody waits for one.
+    /// Asks for a block that something waits for, once in a slot.
+    fn request_block(&mut self, root: Root, effects: &mut Vec<Effect>) {
+        let arrivals = &mut self.arrivals;
+        if arrivals.requested.len() > MAX_WAITING {
+            let delays = &arrivals.delays;
+            arrivals
+                .requested
+                .retain(|root, _| delays.is_awaited(Wait::Block(*root)));
+        }
+        let slot = self.store.get_current_slot();
+        if arrivals.requested.insert(root, slot) != Some(slot) {
+            effects.push(Effect::RequestBlock(root));
+        }
+    }
+
+    /// In a new slot: asks again for what is still awaited.
+    pub(super) fn request_awaited(&mut self, effects: &mut Vec<Effect>) {
+        let delays = &self.arrivals.delays;
+        self.arrivals
+            .requested
+            .retain(|root, _| delays.is_awaited(Wait::Block(*root)));
+        let awaited = self.arrivals.requested.keys().copied();
+        let missing: Vec<Root> = awaited
+            .filter(|root| !self.arrivals.is_under_way(*root))
+            .collect();
+        for root in missing {
+            self.request_block(root, effects);
+        }
+    }
+
+    /// A block whose parent is there: judged first, by all the rules where somebody waits for the
+    /// verdict. One that was asked for is verified as the first part of its import.
     fn open(&mut self, incoming: Incoming, effects: &mut Vec<Effect>) {
-        if incoming.origin == Origin::Requested {
+        if incoming.judged || incoming.origin == Origin::Requested {
             self.import(incoming, None, effects);
             return;
         }
@@ -295,6 +366,10 @@ impl Chain {
         }
         if self.arrivals.checking.len() >= MAX_CHECKS {
             self.answer(&incoming, Verdict::Ignore(BUSY), effects);
+            return;
+        }
+        if incoming.origin == Origin::Delayed {
+            self.check_proposer(incoming, effects);
             return;
         }
         let check = {
@@ -309,25 +384,27 @@ impl Chain {
                 let running = Running::BlockClaim(incoming, Box::new(claim));
                 self.run(Class::Import, Work::Verify(groups), running, effects);
             }
-            Check::Wait(Wait::State(_)) => {
-                let message = &incoming.block.message;
-                let source = self.state_before(message.parent_root, message.slot);
-                let may_run = |source: &StateSource| {
-                    !source.is_costly(message.slot) || self.jobs.may_replay()
-                };
-                match source.filter(may_run) {
-                    Some(parent) => {
-                        let block = Arc::clone(&incoming.block);
-                        self.arrivals.checking.insert(key);
-                        let work = Work::Proposer { parent, block };
-                        self.run(Class::Import, work, Running::Proposer(incoming), effects);
-                    }
-                    None => self.hold(Waiting::Block(incoming), effects),
-                }
-            }
+            Check::Wait(Wait::State(_)) => self.check_proposer(incoming, effects),
             // The gate has asked for both.
             Check::Wait(_) => self.answer(&incoming, Verdict::Ignore(FUTURE), effects),
         }
+    }
+
+    /// Has the proposer and its signature verified by a state that is not at hand.
+    fn check_proposer(&mut self, incoming: Incoming, effects: &mut Vec<Effect>) {
+        let message = &incoming.block.message;
+        let source = self.state_before(message.parent_root, message.slot);
+        let may_run =
+            |source: &StateSource| !source.is_costly(message.slot) || self.jobs.may_replay();
+        let Some(parent) = source.filter(may_run) else {
+            self.hold(Waiting::Block(incoming), effects);
+            return;
+        };
+        let key = (incoming.root, incoming.block.signature);
+        self.arrivals.checking.insert(key);
+        let block = Arc::clone(&incoming.block);
+        let work = Work::Proposer { parent, block };
+        self.run(Class::Import, work, Running::Proposer(incoming), effects);
     }
 
     /// A block with a good signature: passed on, and its transition begun.
@@ -341,8 +418,10 @@ impl Chain {
             incoming.block.message.slot,
             incoming.block.message.proposer_index,
         );
-        if !self.messages.seen_mut().add_block(slot, proposer) {
+        let is_first = self.messages.seen_mut().add_block(slot, proposer);
+        if !is_first && incoming.origin != Origin::Delayed {
             self.answer(&incoming, Verdict::Ignore(KNOWN), effects);
+            self.release_children(incoming.root, effects);
             return;
         }
         self.accept_seen(incoming, advanced, effects);
@@ -356,6 +435,7 @@ impl Chain {
         effects: &mut Vec<Effect>,
     ) {
         let mut incoming = incoming;
+        incoming.judged = true;
         if let Origin::Gossip(token) = incoming.origin {
             effects.push(Effect::Verdict(token, Verdict::Accept));
             incoming.origin = Origin::Requested;
@@ -367,8 +447,8 @@ impl Chain {
         self.import(incoming, advanced, effects);
     }
 
-    /// Begins the transition; `advanced` is the parent's state at the block's slot if the proposer
-    /// was found right on it.
+    /// Begins the transition; `advanced` is the parent's state at the block's slot, if it was made
+    /// before.
     fn import(
         &mut self,
         incoming: Incoming,
@@ -386,23 +466,30 @@ impl Chain {
             self.hold(Waiting::Block(incoming), effects);
             return;
         };
+        let proposer = match incoming.judged {
+            true => ProposerCheck::Done,
+            false => ProposerCheck::First,
+        };
         let blocks = vec![(incoming.root, Arc::clone(&incoming.block))];
         let from = RunOf::Block(incoming);
-        self.start_run(parent, advanced.is_some(), blocks, from, effects);
+        self.start_run(parent, proposer, blocks, from, effects);
     }
 
     /// Hands out the transitions of linked blocks.
     pub(super) fn start_run(
         &mut self,
         parent: StateSource,
-        proposer_checked: bool,
+        proposer: ProposerCheck,
         blocks: Vec<(Root, Arc<SignedBeaconBlock>)>,
         from: RunOf,
         effects: &mut Vec<Effect>,
     ) {
         let roots: Vec<Root> = blocks.iter().map(|(root, _)| *root).collect();
-        for &root in &roots {
-            self.arrivals.take_off(root);
+        let signatures = blocks.iter().map(|(root, block)| (*root, block.signature));
+        let signatures: Vec<_> = signatures.collect();
+        for &(root, signature) in &signatures {
+            let judged = proposer == ProposerCheck::Done;
+            self.arrivals.take_off(root, signature, judged);
         }
         let bodies = || blocks.iter().map(|(_, block)| &block.message);
         let slashes = bodies().any(|block| !block.body.attester_slashings.is_empty());
@@ -411,10 +498,11 @@ impl Chain {
             targets: self.foreign_targets(bodies(), &roots),
             justified: slashes.then(|| self.source_of(justified)).flatten(),
             parent,
-            proposer_checked,
+            proposer,
             blocks,
         };
-        let running = Running::Import(Run { roots, from });
+        let blocks = signatures;
+        let running = Running::Import(Run { blocks, from });
         self.run(
             Class::Import,
             Work::Blocks(Box::new(work)),
@@ -454,59 +542,6 @@ impl Chain {
                     self.continue_batch(token, done, blocks, effects);
                 }
             }
-        }
-    }
-
-    /// Answers for what makes way.
-    pub(super) fn refuse(&mut self, dropped: Vec<Waiting>, effects: &mut Vec<Effect>) {
-        for waiting in dropped {
-            match waiting {
-                Waiting::Block(incoming) => {
-                    self.answer(&incoming, Verdict::Ignore(BUSY), effects);
-                }
-                Waiting::Batch(token, imported, _) => {
-                    let error = Some(BatchError::Limit(BUSY.to_owned()));
-                    let result = BatchResult { imported, error };
-                    self.pending.answers.push(Effect::BatchDone(token, result));
-                }
-            }
-        }
-    }
-
-    /// Tells who waits for a verdict; accepted blocks are answered elsewhere.
-    pub(super) fn answer(
-        &mut self,
-        incoming: &Incoming,
-        verdict: Verdict,
-        effects: &mut Vec<Effect>,
-    ) {
-        match (incoming.origin, verdict) {
-            (Origin::Gossip(token), verdict) => effects.push(Effect::Verdict(token, verdict)),
-            (Origin::Api(token), Verdict::Reject(why)) => {
-                let error = Err(ApiError::Invalid(why.to_owned()));
-                effects.push(Effect::Reply(token, error));
-            }
-            (Origin::Api(token), Verdict::Ignore(why)) => {
-                let error = Err(ApiError::Unavailable(why.to_owned()));
-                effects.push(Effect::Reply(token, error));
-            }
-            (Origin::Api(_), Verdict::Accept) | (Origin::Requested, _) => {}
-        }
-    }
-
-    fn answer_known(&mut self, incoming: &Incoming, effects: &mut Vec<Effect>) {
-        match incoming.origin {
-            Origin::Api(token) => effects.push(Effect::Reply(token, Ok(ApiReply::Accepted))),
-            _ => self.answer(incoming, Verdict::Ignore(KNOWN), effects),
-        }
-    }
-
-    /// A submitted block is in: it is sent to everyone once it cannot be lost.
-    pub(super) fn publish_when_durable(&mut self, incoming: &Incoming) {
-        if let Origin::Api(token) = incoming.origin {
-            self.commits.open.durable = true;
-            self.commits
-                .afterwards(Afterwards::Publish(token, Arc::clone(&incoming.block)));
         }
     }
 }

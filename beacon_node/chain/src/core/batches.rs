@@ -3,10 +3,18 @@
 use super::Chain;
 use super::arrivals::{Gate, RunOf, Waiting};
 use super::jobs::Running;
+use crate::import::ProposerCheck;
+use crate::state_source::LONG_GAP;
 use crate::{BatchError, BatchResult, Effect, Token};
 use consensus::helpers::compute_start_slot_at_epoch;
 use consensus::*;
 use std::sync::Arc;
+
+/// Whether a block of `slot` comes long after the last one of a run.
+fn is_far(run: &[(Root, Arc<SignedBeaconBlock>)], slot: Slot) -> bool {
+    let last = run.last().map_or(slot, |(_, block)| block.message.slot);
+    slot.saturating_sub(last) > LONG_GAP
+}
 
 impl Chain {
     pub(super) fn on_batch(
@@ -49,6 +57,10 @@ impl Chain {
                 (Gate::Known, Some(_)) | (Gate::Open | Gate::UnknownParent, Some(false)) => {
                     break None;
                 }
+                // A long advance: begun like one between two batches.
+                (Gate::UnknownParent | Gate::Open, Some(true)) if is_far(&run, message.slot) => {
+                    break None;
+                }
                 (Gate::UnknownParent | Gate::Open, Some(true)) | (Gate::Open, None) => {
                     let clock = self.store.get_current_slot();
                     if message.slot > clock {
@@ -58,7 +70,9 @@ impl Chain {
                 }
                 // The batch before this one may bring the parent.
                 (Gate::UnknownParent, None)
-                    if self.runs_a_batch() || self.arrivals.is_in_flight(message.parent_root) =>
+                    if self.runs_a_batch()
+                        || !self.arrivals.held.is_empty()
+                        || self.arrivals.is_in_flight(message.parent_root) =>
                 {
                     let waiting = Waiting::Batch(token, done, rest.collect());
                     return self.hold(waiting, effects);
@@ -82,7 +96,7 @@ impl Chain {
         };
         let rest = rest.collect();
         let from = RunOf::Batch { token, done, rest };
-        self.start_run(source, false, run, from, effects);
+        self.start_run(source, ProposerCheck::Bulk, run, from, effects);
     }
 
     /// Answers for a batch, once what is imported of it has been published.

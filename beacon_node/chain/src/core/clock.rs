@@ -8,8 +8,7 @@ use consensus::helpers::compute_epoch_at_slot;
 use consensus::*;
 use rows::VoteDump;
 
-/// Epochs that the head's state is advanced at once for duties. A head further behind the clock will
-/// be replaced by range sync.
+/// Epochs that the head's state is advanced at once for duties.
 const MAX_DUTY_GAP: u64 = 64;
 
 impl Chain {
@@ -50,6 +49,8 @@ impl Chain {
         }
         let expired = self.arrivals.delays.expire(slot);
         self.refuse(expired, effects);
+        self.request_awaited(effects);
+        self.jobs.failed.clear();
     }
 
     fn three_quarters_of(&self, slot: Slot) -> Option<Milliseconds> {
@@ -66,7 +67,7 @@ impl Chain {
             .partition(|(imported, _)| imported.facts.slot <= slot);
         self.arrivals.early = early;
         for (imported, incoming) in due {
-            self.arrivals.land(imported.root);
+            self.arrivals.land(imported.root, incoming.block.signature);
             self.finish_block(imported, incoming, effects);
         }
         let released = self.arrivals.delays.release_slots(slot);
@@ -114,12 +115,16 @@ impl Chain {
         let head_epoch = compute_epoch_at_slot(self.head_state.slot(), &self.spec);
         let latest = self.states.latest_checkpoint(root, epoch);
         let from = latest.map_or(head_epoch, |(epoch, _)| epoch.max(head_epoch));
-        let is_wanted = epoch > from
-            && epoch - from <= MAX_DUTY_GAP
-            && epoch < self.spec.ALTAIR_FORK_EPOCH
-            && !self.runs_a_batch();
-        if is_wanted {
-            self.request_checkpoint(Class::Import, Checkpoint { epoch, root }, effects);
+        if epoch <= from || epoch >= self.spec.ALTAIR_FORK_EPOCH || self.runs_a_batch() {
+            return;
         }
+        let class = match epoch - from <= MAX_DUTY_GAP {
+            true => Class::Import,
+            // Range sync would replace a head so far behind: only one that stays is worth it.
+            false if slot > self.head_since.saturating_add(1) => Class::Background,
+            false => return,
+        };
+        let epoch = epoch.min(from.saturating_add(MAX_DUTY_GAP));
+        self.request_checkpoint(class, Checkpoint { epoch, root }, effects);
     }
 }

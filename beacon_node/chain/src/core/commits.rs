@@ -62,6 +62,11 @@ impl Commits {
         self.last - self.committed
     }
 
+    /// Whether everything so far is committed durably.
+    pub(super) fn is_durable(&self) -> bool {
+        !self.undurable && self.uncommitted() == 0
+    }
+
     /// Whether anything handed out could be lost in a power cut, for all the core asked.
     pub(super) fn is_undurable(&self) -> bool {
         self.undurable

@@ -64,6 +64,7 @@ impl Chain {
         let slot = self.blocks.get(checkpoint.root).map(|it| it.row.slot);
         self.messages.on_finalized(slot.unwrap_or(0), &state);
         self.pending.changed = true;
+        self.pending.tree_changed = true;
         if let Some(node) = self.store.node(checkpoint.root) {
             self.pending.events.push(Event::FinalizedCheckpoint {
                 block: checkpoint.root,

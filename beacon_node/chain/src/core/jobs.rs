@@ -3,7 +3,7 @@
 use super::Chain;
 use super::arrivals::{Incoming, Run};
 use crate::gossip::Claim;
-use crate::job::Work;
+use crate::job::{Found, Work};
 use crate::{Class, Effect, Job, Token};
 use consensus::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,10 +35,20 @@ pub(super) enum Running {
 #[derive(Debug)]
 pub(super) struct Jobs {
     last: u64,
-    /// With each whether it may take seconds.
-    running: BTreeMap<u64, (Running, bool)>,
+    running: BTreeMap<u64, Entry>,
     /// Blocks whose post-states the store has, besides the finalized ones.
     pub(super) stored_states: BTreeSet<Root>,
+    /// Blocks whose states could not be made in this slot.
+    pub(super) failed: BTreeSet<Root>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    running: Running,
+    /// Whether it may take seconds.
+    costly: bool,
+    /// The block whose stored state it begins with.
+    stored: Option<Root>,
 }
 
 impl Jobs {
@@ -47,6 +57,7 @@ impl Jobs {
             last: 0,
             running: BTreeMap::new(),
             stored_states,
+            failed: BTreeSet::new(),
         }
     }
 
@@ -56,17 +67,41 @@ impl Jobs {
 
     /// Whether another replay may begin.
     pub(super) fn may_replay(&self) -> bool {
-        let costly = self.running.values().filter(|(_, costly)| *costly);
-        costly.count() < MAX_REPLAYS
+        self.may_replay_in(Class::Import)
     }
 
-    /// Takes the job of an outcome off the table.
-    pub(super) fn end(&mut self, id: u64) -> Option<Running> {
-        self.running.remove(&id).map(|(running, _)| running)
+    /// The same for a class: what is in the background leaves room for an import.
+    pub(super) fn may_replay_in(&self, class: Class) -> bool {
+        let limit = match class {
+            Class::Import => MAX_REPLAYS,
+            Class::Background => MAX_REPLAYS - 1,
+        };
+        let costly = self.running.values().filter(|entry| entry.costly);
+        costly.count() < limit
+    }
+
+    /// Takes the job of an outcome off the table. A stored state that it could not begin with is
+    /// not relied on again.
+    pub(super) fn end(&mut self, id: u64, found: &Found) -> Option<Running> {
+        let entry = self.running.remove(&id)?;
+        if let Some(root) = entry.stored
+            && found.is_unavailable()
+        {
+            self.stored_states.remove(&root);
+        }
+        if let Found::Advance(Err(_)) | Found::Regenerate(Err(_)) = found {
+            match entry.running {
+                Running::Advance(Checkpoint { root, .. }) | Running::Regenerate(root) => {
+                    self.failed.insert(root);
+                }
+                _ => {}
+            }
+        }
+        Some(entry.running)
     }
 
     pub(super) fn is_running(&self, wanted: impl Fn(&Running) -> bool) -> bool {
-        self.running.values().any(|(running, _)| wanted(running))
+        self.running.values().any(|entry| wanted(&entry.running))
     }
 }
 
@@ -82,8 +117,12 @@ impl Chain {
         self.jobs.last += 1;
         let id = self.jobs.last;
         self.regenerated += u64::from(work.is_replay());
-        let costly = work.is_costly();
-        self.jobs.running.insert(id, (running, costly));
+        let entry = Entry {
+            running,
+            costly: work.is_costly(),
+            stored: work.stored(),
+        };
+        self.jobs.running.insert(id, entry);
         effects.push(Effect::Run(Job { class, id, work }));
     }
 }

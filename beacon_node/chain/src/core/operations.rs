@@ -11,7 +11,7 @@ use crate::{ApiCall, ApiError, Class, Effect, Input, Notice, Token};
 use consensus::helpers::compute_epoch_at_slot;
 use consensus::*;
 
-/// Slots after the head's for which a block is composed: advancing over more takes too long for a
+/// Slots after the head's latest state for which a block is composed: advancing over more takes too long for a
 /// proposer.
 const MAX_PRODUCTION_GAP: u64 = 2_048;
 
@@ -137,7 +137,7 @@ impl Chain {
             self.states_wanted.insert(checkpoint);
             if self.states.checkpoint(checkpoint).is_some() {
                 self.message_state(checkpoint, true, effects);
-            } else if !self.request_checkpoint(Class::Import, checkpoint, effects) {
+            } else if !self.request_checkpoint(Class::Background, checkpoint, effects) {
                 self.message_state(checkpoint, false, effects);
             }
         }
@@ -207,7 +207,10 @@ impl Chain {
         if slot <= head.row.slot {
             return Err("the slot is not after the head's");
         }
-        if slot - head.row.slot > MAX_PRODUCTION_GAP {
+        let epoch = compute_epoch_at_slot(slot, &self.spec);
+        let advanced = self.states.latest_checkpoint(self.head, epoch);
+        let from = advanced.map_or(0, |(_, state)| state.slot());
+        if slot.saturating_sub(from.max(head.row.slot)) > MAX_PRODUCTION_GAP {
             return Err("the head is too far behind: this node is syncing");
         }
         let source = self.state_before(self.head, slot);

@@ -12,6 +12,8 @@ use std::sync::Arc;
 pub(super) struct Pending {
     /// Whether readers have something new to see.
     pub(super) changed: bool,
+    /// Whether blocks came or went.
+    pub(super) tree_changed: bool,
     pub(super) events: Vec<Event>,
     /// Answers that speak of what the next snapshot shows.
     pub(super) answers: Vec<Effect>,
@@ -31,6 +33,15 @@ impl Chain {
 
     pub(super) fn make_snapshot(&mut self) -> Snapshot {
         let checkpoints = self.store.checkpoints();
+        let tree_changed = std::mem::take(&mut self.pending.tree_changed);
+        let canonical = match tree_changed || self.snapshot.head.root != self.head {
+            true => Arc::new(self.blocks.chain_of(self.head)),
+            false => Arc::clone(&self.snapshot.canonical),
+        };
+        let tips = match tree_changed {
+            true => self.tips(),
+            false => self.snapshot.tips.clone(),
+        };
         Snapshot {
             spec: Arc::clone(&self.spec),
             genesis_time: self.genesis.time,
@@ -44,8 +55,8 @@ impl Chain {
             unrealized_finalized: checkpoints.unrealized_finalized,
             proposer_boost_root: self.store.proposer_boost_root(),
             blocks: Arc::new(self.hot_entries()),
-            canonical: Arc::new(self.blocks.chain_of(self.head)),
-            tips: self.tips(),
+            canonical,
+            tips,
             figures: self.figures(),
         }
     }

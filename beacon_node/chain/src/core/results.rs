@@ -15,7 +15,7 @@ use super::arrivals::{BUSY, Origin};
 
 impl Chain {
     pub(super) fn on_done(&mut self, outcome: Outcome, effects: &mut Vec<Effect>) {
-        match (self.jobs.end(outcome.id), *outcome.found) {
+        match (self.jobs.end(outcome.id, &outcome.found), *outcome.found) {
             (Some(Running::Proposer(incoming)), Found::Proposer(result)) => {
                 self.on_proposer(incoming, result.map(|advanced| *advanced), effects);
             }
@@ -79,7 +79,9 @@ impl Chain {
             Err(failure) => {
                 let condemns = failure.condemns_the_root();
                 let verdict = match &failure {
-                    Failure::Invalid(error) => Verdict::Reject(error.name()),
+                    Failure::Invalid(error) | Failure::Unsigned(error) => {
+                        Verdict::Reject(error.name())
+                    }
                     Failure::Unavailable(_) => Verdict::Ignore(BUSY),
                 };
                 if condemns {
@@ -92,7 +94,7 @@ impl Chain {
     }
 
     /// What waits for a block is judged again: it has come, or it will not.
-    fn release_children(&mut self, root: Root, effects: &mut Vec<Effect>) {
+    pub(super) fn release_children(&mut self, root: Root, effects: &mut Vec<Effect>) {
         let children = self.arrivals.delays.release(Wait::Block(root));
         self.release(children, effects);
     }
@@ -104,10 +106,10 @@ impl Chain {
         stopped: Option<Failure>,
         effects: &mut Vec<Effect>,
     ) {
-        for &root in &run.roots {
-            self.arrivals.land(root);
+        for &(root, signature) in &run.blocks {
+            self.arrivals.land(root, signature);
         }
-        let bad = run.roots.get(imported.len()).copied();
+        let bad = run.blocks.get(imported.len()).map(|(root, _)| *root);
         match run.from {
             RunOf::Block(incoming) => match (imported.into_iter().next(), stopped) {
                 (Some(imported), _) => self.finish_block(imported, incoming, effects),
@@ -140,7 +142,7 @@ impl Chain {
                 }
             }
         }
-        for root in run.roots {
+        for (root, _) in run.blocks {
             self.release_children(root, effects);
         }
     }
@@ -152,7 +154,7 @@ impl Chain {
         effects: &mut Vec<Effect>,
     ) -> BatchError {
         match failure {
-            Failure::Invalid(error) => {
+            Failure::Invalid(error) | Failure::Unsigned(error) => {
                 if failure.condemns_the_root() {
                     self.invalid.insert(root);
                     self.message_invalid(root, effects);
@@ -171,7 +173,8 @@ impl Chain {
         effects: &mut Vec<Effect>,
     ) {
         if imported.facts.slot > self.store.get_current_slot() {
-            self.arrivals.take_off(imported.root);
+            let signature = incoming.block.signature;
+            self.arrivals.take_off(imported.root, signature, true);
             self.arrivals.early.push((imported, incoming));
             return;
         }
@@ -196,7 +199,9 @@ impl Chain {
         }
         if let Origin::Api(token) = incoming.origin {
             let error = match failure {
-                Failure::Invalid(error) => ApiError::Invalid(error.to_string()),
+                Failure::Invalid(error) | Failure::Unsigned(error) => {
+                    ApiError::Invalid(error.to_string())
+                }
                 Failure::Unavailable(why) => ApiError::Unavailable(why.clone()),
             };
             effects.push(Effect::Reply(token, Err(error)));
@@ -228,6 +233,7 @@ impl Chain {
                         self.states.remove(root);
                     }
                     self.pending.changed = true;
+                    self.pending.tree_changed = true;
                 }
                 Afterwards::Stored(root) => {
                     self.jobs.stored_states.insert(root);

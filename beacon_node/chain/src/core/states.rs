@@ -56,9 +56,12 @@ impl Chain {
         let mut targets = Vec::new();
         for block in blocks {
             let parent = *parent.get_or_insert(block.parent_root);
+            let epoch = compute_epoch_at_slot(block.slot, &self.spec);
             for attestation in &block.body.attestations {
                 let target = attestation.data.target;
-                if !seen.insert(target) || targets.len() >= MAX_FOREIGN_TARGETS {
+                // The transition refuses a vote of any other epoch.
+                let is_recent = (epoch.saturating_sub(1)..=epoch).contains(&target.epoch);
+                if !is_recent || !seen.insert(target) || targets.len() >= MAX_FOREIGN_TARGETS {
                     continue;
                 }
                 let own = self.store.get_checkpoint_block(parent, target.epoch);
@@ -96,10 +99,13 @@ impl Chain {
         if self.jobs.is_running(is_same) {
             return true;
         }
+        if self.jobs.failed.contains(&checkpoint.root) {
+            return false;
+        }
         let Some(source) = self.checkpoint_source(checkpoint) else {
             return false;
         };
-        if source.is_replay() && !self.jobs.may_replay() {
+        if source.is_costly_to(checkpoint.epoch) && !self.jobs.may_replay_in(class) {
             return false;
         }
         let work = Work::Advance { source, checkpoint };
@@ -110,7 +116,8 @@ impl Chain {
     /// Has the post-state of a block made, unless that is under way.
     pub(super) fn request_state(&mut self, root: Root, effects: &mut Vec<Effect>) {
         let is_same = |running: &Running| matches!(running, Running::Regenerate(at) if *at == root);
-        if self.jobs.is_running(is_same) || !self.jobs.may_replay() {
+        let has_failed = self.jobs.failed.contains(&root);
+        if has_failed || self.jobs.is_running(is_same) || !self.jobs.may_replay() {
             return;
         }
         if let Some(source) = self.source_of(root) {
@@ -127,6 +134,9 @@ impl Chain {
         let unrealized = self.store.unrealized_justified_checkpoint();
         let head = self.head;
         let finalized = self.finalized;
+        // A head far behind the clock is advanced in steps.
+        let step = self.states.latest_checkpoint(head, current);
+        let duties = step.map_or(current, |(epoch, _)| epoch);
         let pinned = BTreeSet::from([
             head,
             justified.root,
@@ -135,7 +145,7 @@ impl Chain {
             self.store.finalized_checkpoint().root,
         ]);
         self.states.fit(&pinned, |checkpoint| {
-            let is_duty = checkpoint.root == head && checkpoint.epoch >= current;
+            let is_duty = checkpoint.root == head && checkpoint.epoch >= duties;
             let is_boundary =
                 checkpoint.epoch % era_epochs == 0 && checkpoint.epoch > finalized.epoch;
             is_duty || is_boundary || *checkpoint == justified || *checkpoint == unrealized

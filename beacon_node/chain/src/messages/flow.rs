@@ -84,7 +84,8 @@ impl Messages {
         while let Some(oldest) = self.unverified.front() {
             let due = oldest.arrival.saturating_add(BATCH_DELAY);
             if !all && self.unverified.len() < BATCH_SIZE && view.now < due {
-                if self.unverified.len() == 1 {
+                if self.wake_asked != due {
+                    self.wake_asked = due;
                     out.effects.push(Effect::WakeAt(due));
                 }
                 return;

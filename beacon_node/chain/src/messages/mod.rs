@@ -130,6 +130,8 @@ pub struct Messages {
     seen: Seen,
     delays: Delays<Incoming>,
     unverified: VecDeque<Pending>,
+    /// The last time for which a tick was asked.
+    wake_asked: Milliseconds,
     running: BTreeMap<u64, Running>,
     next_job: u64,
     calls: Calls,
@@ -152,6 +154,7 @@ impl Messages {
             seen: Seen::default(),
             delays: Delays::new(MAX_DELAYED, MAX_DELAYED_FOR_ONE),
             unverified: VecDeque::new(),
+            wake_asked: 0,
             running: BTreeMap::new(),
             next_job: 0,
             calls: Calls::default(),

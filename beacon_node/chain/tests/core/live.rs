@@ -242,11 +242,15 @@ fn a_submitted_block_is_sent_once_it_cannot_be_lost() {
             Effect::Reply(2, Ok(ApiReply::Accepted))
         ] if *sent == block
     ));
-    // Once more: it is known.
-    node.apply(Input::Api(3, ApiCall::SubmitBlock(block)));
+    // Once more: it is known, and sent again.
+    node.effects.clear();
+    node.apply(Input::Api(3, ApiCall::SubmitBlock(block.clone())));
     assert!(matches!(
-        node.effects.last(),
-        Some(Effect::Reply(3, Ok(ApiReply::Accepted)))
+        node.effects.as_slice(),
+        [
+            Effect::Broadcast(GossipMessage::Block(sent)),
+            Effect::Reply(3, Ok(ApiReply::Accepted))
+        ] if *sent == block
     ));
 }
 

@@ -5,3 +5,4 @@ mod batches;
 mod live;
 mod restart;
 mod support;
+mod trust;

@@ -362,11 +362,10 @@ fn node_of(
     for file in files {
         option("--import", file.path.as_os_str());
     }
-    if !files.is_empty() {
-        line.push("--exit-after-import".into());
-    }
     match Cli::try_parse_from(line)?.command {
+        // The option itself wants something to import, and era 0 alone is only a genesis.
         Command::Node(node) => Ok(cli::Node {
+            exit_after_import: true,
             trusts_signatures: args.verify == Depth::Roots,
             ..node
         }),

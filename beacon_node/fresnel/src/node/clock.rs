@@ -5,6 +5,7 @@ use chain::{Input, Milliseconds};
 use consensus::{GENESIS_SLOT, Slot, Spec};
 use fork_choice::{get_aggregate_due_ms, get_attestation_due_ms};
 use parking_lot::{Condvar, Mutex};
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -56,27 +57,32 @@ impl Timetable {
         }
     }
 
-    /// The first moment after a time, and when it is.
+    /// The first moment after a time, and when it is: the fork choice counts whole seconds, so that
+    /// it notices a moment with the next one that begins.
     pub(crate) fn next(&self, after: Milliseconds) -> (Milliseconds, Moment) {
         let Some(since) = after.checked_sub(self.genesis) else {
             return (self.genesis, Moment::Start(GENESIS_SLOT));
         };
-        let (slot, into) = (since / self.slot, since % self.slot);
-        let start = after - into;
-        if into < self.attestation_due {
-            (
-                start.saturating_add(self.attestation_due),
-                Moment::AttestationDue(slot),
-            )
-        } else if into < self.aggregate_due {
-            (
-                start.saturating_add(self.aggregate_due),
-                Moment::AggregateDue(slot),
-            )
-        } else {
-            (start.saturating_add(self.slot), Moment::Start(slot + 1))
-        }
+        let (slot, start) = (since / self.slot, after - since % self.slot);
+        let moments = [
+            (0, Moment::Start(slot)),
+            (self.attestation_due, Moment::AttestationDue(slot)),
+            (self.aggregate_due, Moment::AggregateDue(slot)),
+        ];
+        let last = (
+            whole_second(start.saturating_add(self.slot)),
+            Moment::Start(slot + 1),
+        );
+        let moments =
+            moments.map(|(into, moment)| (whole_second(start.saturating_add(into)), moment));
+        let mut moments = moments.into_iter();
+        moments.find(|(at, _)| *at > after).unwrap_or(last)
     }
+}
+
+/// The first whole second that is not before a time.
+fn whole_second(time: Milliseconds) -> Milliseconds {
+    time.div_ceil(1_000).saturating_mul(1_000)
 }
 
 /// What the core asked the clock for.
@@ -88,16 +94,17 @@ pub(crate) struct Alarm {
 
 #[derive(Default)]
 struct AlarmState {
-    wake_at: Option<Milliseconds>,
+    wake_at: BTreeSet<Milliseconds>,
     stopped: bool,
 }
 
 impl Alarm {
-    /// Asks for a tick; of several the earliest counts, the core asks again for what is later.
+    /// Asks for a tick.
     pub(crate) fn set(&self, at: Milliseconds) {
         let mut state = self.state.lock();
-        if state.wake_at.is_none_or(|earlier| at < earlier) {
-            state.wake_at = Some(at);
+        let is_next = state.wake_at.first().is_none_or(|earlier| at < *earlier);
+        state.wake_at.insert(at);
+        if is_next {
             self.changed.notify_one();
         }
     }
@@ -116,16 +123,15 @@ impl Alarm {
             return (false, false);
         }
         let start = now();
-        let until = state.wake_at.map_or(until, |at| at.min(until));
+        let until = state.wake_at.first().map_or(until, |at| until.min(*at));
         let sleep = until.saturating_sub(start).min(LONGEST_SLEEP);
         if sleep > 0 {
             self.changed
                 .wait_for(&mut state, Duration::from_millis(sleep));
         }
-        let rings = state.wake_at.is_some_and(|at| at <= now());
-        if rings {
-            state.wake_at = None;
-        }
+        let time = now();
+        let rings = state.wake_at.first().is_some_and(|at| *at <= time);
+        state.wake_at.retain(|at| *at > time);
         (!state.stopped, rings)
     }
 }
@@ -173,10 +179,10 @@ mod tests {
         }
         let expected = [
             (1_000_000, Moment::Start(0)),
-            (1_003_999, Moment::AttestationDue(0)),
+            (1_004_000, Moment::AttestationDue(0)),
             (1_008_000, Moment::AggregateDue(0)),
             (1_012_000, Moment::Start(1)),
-            (1_015_999, Moment::AttestationDue(1)),
+            (1_016_000, Moment::AttestationDue(1)),
         ];
         assert_eq!(moments, expected);
     }
@@ -193,14 +199,39 @@ mod tests {
     }
 
     #[test]
-    fn the_earliest_alarm_counts() {
+    fn slots_of_parts_of_seconds_are_noticed_with_the_next_second() {
+        let spec = Spec {
+            SLOT_DURATION_MS: 2_500,
+            ..Spec::mainnet()
+        };
+        let table = Timetable::new(1_000, &spec);
+        let mut time = 1_000_000;
+        let mut moments = Vec::new();
+        for _ in 0..5 {
+            let (at, moment) = table.next(time);
+            assert!(at > time && at.is_multiple_of(1_000));
+            moments.push((at, moment));
+            time = at;
+        }
+        let expected = [
+            (1_001_000, Moment::AttestationDue(0)),
+            (1_002_000, Moment::AggregateDue(0)),
+            (1_003_000, Moment::Start(1)),
+            (1_004_000, Moment::AttestationDue(1)),
+            (1_005_000, Moment::AggregateDue(1)),
+        ];
+        assert_eq!(moments, expected);
+    }
+
+    #[test]
+    fn every_alarm_counts() {
         let alarm = Alarm::default();
-        alarm.set(50);
-        alarm.set(70);
-        alarm.set(60);
-        assert_eq!(alarm.state.lock().wake_at, Some(50));
+        let later = now() + 3_600_000;
+        for at in [50, later, 60] {
+            alarm.set(at);
+        }
         assert_eq!(alarm.sleep(u64::MAX), (true, true));
-        assert_eq!(alarm.state.lock().wake_at, None);
+        assert_eq!(alarm.state.lock().wake_at, BTreeSet::from([later]));
         alarm.stop();
         assert_eq!(alarm.sleep(u64::MAX), (false, false));
     }

@@ -72,16 +72,17 @@ pub(crate) fn run(args: &cli::Node) -> anyhow::Result<()> {
     let shell = Arc::new(Shell::new(snapshot, threads, orders, wake));
     let reader = started.reader.clone();
     let verifier = started.tools.verifier.clone();
-    let writer = spawn_threads(&shell, started, order_queue)
+    let threads = spawn_threads(&shell, started, order_queue)
         .context("the system does not allow more threads")?;
     let servers = sockets.serve(&shell, &reader, verifier)?;
-    if !files.is_empty() {
+    // Era 0 alone is a genesis and no blocks: the import of nothing ends the node all the same.
+    if !files.is_empty() || args.exit_after_import {
         spawn_import(&shell, reader, files, network.phase0_end(), args)
             .context("the system does not allow more threads")?;
     }
     let ended = wait(args, &shell, &woken);
     servers.stop();
-    let ended = ended.and_then(|ended| finish(&shell, writer, &woken).map(|()| ended));
+    let ended = ended.and_then(|ended| finish(&shell, threads, &woken).map(|()| ended));
     servers.end();
     report(ended?, &shell.snapshots.load(), begun)
 }
@@ -155,12 +156,19 @@ fn check_age(args: &cli::Node, snapshot: &Snapshot) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts the threads, and gives the writer's.
+/// Threads that end before the program goes on: they hold the store.
+struct Threads {
+    writer: JoinHandle<()>,
+    /// The workers and the core.
+    others: Vec<JoinHandle<()>>,
+}
+
+/// Starts the threads.
 fn spawn_threads(
     shell: &Arc<Shell>,
     started: Started,
     orders: Receiver<Order>,
-) -> std::io::Result<JoinHandle<()>> {
+) -> std::io::Result<Threads> {
     let Started {
         chain,
         effects,
@@ -173,19 +181,20 @@ fn spawn_threads(
     let writer = shell.spawn("writer", move |shell| {
         writer::run(shell, writer, &orders).context("the store cannot be written")
     })?;
+    let mut others = Vec::new();
     for _ in 0..shell.queues.threads() {
         let tools = tools.clone();
-        shell.spawn("worker", move |shell| {
+        others.push(shell.spawn("worker", move |shell| {
             workers::run(shell, &tools);
             Ok(())
-        })?;
+        })?);
     }
-    shell.spawn("core", move |shell| shell.run_core(chain, effects))?;
+    others.push(shell.spawn("core", move |shell| shell.run_core(chain, effects))?);
     shell.spawn("clock", move |shell| {
         clock::run(shell, timetable);
         Ok(())
     })?;
-    Ok(writer)
+    Ok(Threads { writer, others })
 }
 
 fn spawn_import(
@@ -198,6 +207,8 @@ fn spawn_import(
     let settle = args.exit_after_import;
     let import = move |shell: &Shell| {
         let mut totals = import::run(shell, &reader, &files, phase0_end);
+        // Whoever is told that it has ended may open the store again.
+        drop(reader);
         if settle && totals.is_ok() {
             // Eras that are complete are sealed before the program ends.
             let (answer, settled) = channel();
@@ -239,13 +250,17 @@ fn wait(args: &cli::Node, shell: &Shell, woken: &Receiver<Wake>) -> anyhow::Resu
     }
 }
 
-/// Lets the writer make everything durable.
-fn finish(shell: &Shell, writer: JoinHandle<()>, woken: &Receiver<Wake>) -> anyhow::Result<()> {
+/// Lets the writer make everything durable, and the others end what they do.
+fn finish(shell: &Shell, threads: Threads, woken: &Receiver<Wake>) -> anyhow::Result<()> {
     shell.alarm.stop();
     shell.queues.stop();
     // A writer that has ended early has said why.
     let _ = shell.orders.send(Order::Stop);
-    let _ = writer.join();
+    let _ = threads.writer.join();
+    for thread in threads.others {
+        // One that has panicked has told.
+        let _ = thread.join();
+    }
     for wake in woken.try_iter() {
         if let Wake::Failed(error) = wake {
             return Err(error);

@@ -1,6 +1,6 @@
 //! [`Shell`]: what the node's threads share, and how the core's effects are carried out.
 
-use super::clock::{Alarm, Moment};
+use super::clock::{self, Alarm, Moment};
 use super::mailbox::Mailbox;
 use super::meters::{Meters, input_name};
 use super::status;
@@ -46,6 +46,15 @@ pub(crate) struct Shell {
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) orders: Sender<Order>,
     pub(crate) wake: Sender<Wake>,
+}
+
+/// Whether the core must know the time to the moment: whether a block comes in time decides about
+/// its weight.
+fn is_judged_by_the_clock(input: &Input) -> bool {
+    matches!(
+        input,
+        Input::GossipBlock(..) | Input::RequestedBlock(..) | Input::Batch(..) | Input::Api(..)
+    )
 }
 
 impl Shell {
@@ -147,6 +156,9 @@ impl Shell {
             let input = self.mailbox.next();
             let kind = input_name(&input);
             let started = Instant::now();
+            if is_judged_by_the_clock(&input) {
+                chain.apply(Input::Tick(clock::now()), &mut effects);
+            }
             chain.apply(input, &mut effects);
             self.meters.applied(kind, started.elapsed());
         }

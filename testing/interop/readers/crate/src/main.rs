@@ -46,18 +46,14 @@ fn print(bytes: &[u8], slots: usize) -> Result<()> {
     let index = SlotIndexStateEntry::try_from(state_index.entry)?;
     let state_slot = index.slot_index.starting_slot;
     // An era with blocks has their index between the state and the state's index.
-    let (blocks, state) = match (blocks, state_slot) {
-        (blocks, 0) => {
-            ensure!(blocks.is_empty(), "era 0 has blocks");
-            (blocks, state)
-        }
-        ([blocks @ .., real_state], _) => {
+    let state = match (blocks, state_slot) {
+        ([], 0) => state,
+        ([blocks @ .., before_index], 1..) => {
             print_blocks(blocks, state, slots)?;
-            (blocks, real_state)
+            before_index
         }
-        _ => anyhow::bail!("no block index"),
+        _ => anyhow::bail!("other records than an era of slot {state_slot} has"),
     };
-    let _ = blocks;
     print_ssz("state", state_slot, state.entry, COMPRESSED_BEACON_STATE)
 }
 
@@ -77,7 +73,11 @@ fn print_blocks(blocks: &[Placed], index: &Placed, slots: usize) -> Result<()> {
             found += 1;
         }
     }
-    ensure!(found == blocks.len(), "{found} of {} blocks are indexed", blocks.len());
+    ensure!(
+        found == blocks.len(),
+        "{found} of {} blocks are indexed",
+        blocks.len()
+    );
     Ok(())
 }
 
@@ -93,14 +93,23 @@ fn block_index(entry: &Entry, slots: usize) -> Result<(u64, Vec<i64>)> {
     let [start, offsets @ .., count] = words else {
         anyhow::bail!("a slot index of {} bytes", entry.value.len());
     };
-    ensure!(rest.is_empty() && offsets.len() == slots, "another number of slots");
+    ensure!(
+        rest.is_empty() && offsets.len() == slots,
+        "another number of slots"
+    );
     ensure!(u64::from_le_bytes(*count) == slots as u64, "another count");
-    let offsets = offsets.iter().map(|word| i64::from_le_bytes(*word)).collect();
+    let offsets = offsets
+        .iter()
+        .map(|word| i64::from_le_bytes(*word))
+        .collect();
     Ok((u64::from_le_bytes(*start), offsets))
 }
 
 fn print_ssz(what: &str, slot: u64, entry: &Entry, kind: u16) -> Result<()> {
-    ensure!(entry.header.type_ == kind, "{what} {slot}: a record of another type");
+    ensure!(
+        entry.header.type_ == kind,
+        "{what} {slot}: a record of another type"
+    );
     let mut ssz = Vec::new();
     snap::read::FrameDecoder::new(&entry.value[..]).read_to_end(&mut ssz)?;
     let digest = Sha256::digest(&ssz);
