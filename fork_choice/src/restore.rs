@@ -86,6 +86,15 @@ impl Store {
             store.update_checkpoints(kept.justified, kept.finalized);
             let (justified, finalized) = (kept.unrealized_justified, kept.unrealized_finalized);
             store.update_unrealized_checkpoints(justified, finalized);
+            // Of two that conflict in one epoch, the kept one came first.
+            let keep = |mine: &mut Checkpoint, kept: Checkpoint| {
+                if mine.epoch == kept.epoch {
+                    *mine = kept;
+                }
+            };
+            keep(&mut store.justified_checkpoint, kept.justified);
+            keep(&mut store.unrealized_justified_checkpoint, justified);
+            keep(&mut store.unrealized_finalized_checkpoint, finalized);
         }
         for (facts, _) in &parts.blocks {
             store.update_checkpoints(facts.justified_checkpoint, facts.finalized_checkpoint);

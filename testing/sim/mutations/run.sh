@@ -11,7 +11,7 @@ profile=${PROFILE:-release}
 failed=0
 rm -rf "$work/tree"
 mkdir -p "$work/tree"
-tar -C "$root" -cf - --exclude=./target --exclude=./.git . | tar -xf - -C "$work/tree"
+tar -C "$root" -cf - --exclude=./target --exclude=./.git . | tar -xmf - -C "$work/tree"
 for patch in "$here"/*.patch; do
     name=$(basename "$patch" .patch)
     scenario=$(sed -n 's/^scenario: //p' "$patch")

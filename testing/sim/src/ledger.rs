@@ -70,6 +70,29 @@ impl Ledger {
         (hot, canonical, finalized)
     }
 
+    /// What the batches say of a block, and where the store is.
+    fn story(&self, root: Root, recovered: &Recovered) -> String {
+        let mut story = format!(
+            "the store is at batch {} with split {}",
+            recovered.last_seq, recovered.split.checkpoint.epoch
+        );
+        for (seq, step) in &self.steps {
+            if step.blocks.contains(&root) {
+                story += &format!(", given in batch {seq}");
+            }
+            if let Some((checkpoint, blocks, pruned)) = &step.finalize {
+                let epoch = checkpoint.epoch;
+                if blocks.contains(&root) {
+                    story += &format!(", finalized in batch {seq} with epoch {epoch}");
+                }
+                if pruned.contains(&root) {
+                    story += &format!(", pruned in batch {seq} with epoch {epoch}");
+                }
+            }
+        }
+        story
+    }
+
     /// Compares what a store recovered with what it was given, and forgets what was lost. Returns
     /// the finalized blocks, in order.
     pub(crate) fn check(&mut self, recovered: &Recovered) -> Result<Vec<Root>, String> {
@@ -90,11 +113,15 @@ impl Ledger {
             .map(|hot| hot.row.root)
             .collect();
         if let Some(root) = hot.difference(&found).next() {
-            return Err(format!("hot block {root} of a kept batch is lost"));
+            return Err(format!(
+                "block {root} is not hot, but {}",
+                self.story(*root, recovered)
+            ));
         }
         if let Some(root) = found.difference(&hot).next() {
             return Err(format!(
-                "block {root} is hot, but finalized, pruned or never given"
+                "block {root} is hot, but {}",
+                self.story(*root, recovered)
             ));
         }
         let split = recovered.split.checkpoint;

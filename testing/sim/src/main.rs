@@ -71,29 +71,29 @@ fn main() -> ExitCode {
         epochs,
         verbose,
     };
-    let mut out = io::stdout();
-    let report = run_seeds(&options, seeds, threads, |seed, finished| {
-        let line = match finished {
-            Ok(finished) => format!("seed {seed} trace {}", finished.trace),
-            Err(failure) => format!(
-                "seed {seed} FAILED {}\n  replay: {}",
-                failure.why, failure.replay
-            ),
-        };
-        // Nobody reads on: the exit code still tells.
-        let _ = writeln!(out, "{line}");
+    let report = run_seeds(&options, seeds, threads, |seed, finished| match finished {
+        Ok(finished) => print(&format!("seed {seed} trace {}", finished.trace)),
+        Err(failure) => print(&format!(
+            "seed {seed} FAILED {}\n  replay: {}",
+            failure.why, failure.replay
+        )),
     });
-    println!(
+    print(&format!(
         "{}: {}, {:.0} simulated seconds per second of a core and node",
         scenario.name(),
         report.totals,
         report.speed()
-    );
+    ));
+    for failure in &report.failures {
+        print(&format!("seed {} failed: {}", failure.seed, failure.replay));
+    }
     if report.failures.is_empty() {
         return ExitCode::SUCCESS;
     }
-    for failure in &report.failures {
-        println!("seed {} failed: {}", failure.seed, failure.replay);
-    }
     ExitCode::FAILURE
+}
+
+/// Prints a line. That nobody reads on is no reason to stop: the exit code still tells.
+fn print(line: &str) {
+    drop(writeln!(io::stdout(), "{line}"));
 }
