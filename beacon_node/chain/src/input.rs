@@ -78,3 +78,15 @@ pub enum ApiCall {
         slot: Slot,
     },
 }
+
+impl Input {
+    /// Whether the core must know the time to the moment when it takes this: whether a block comes
+    /// in time decides about its weight, and a call is answered for the slot it comes in. A shell
+    /// hands the core a [`Input::Tick`] of this moment first.
+    pub fn is_judged_by_the_clock(&self) -> bool {
+        matches!(
+            self,
+            Input::GossipBlock(..) | Input::RequestedBlock(..) | Input::Batch(..) | Input::Api(..)
+        )
+    }
+}

@@ -173,11 +173,11 @@ impl Simulation {
         for node in 0..self.nodes.len() {
             for (part, duty) in &parts {
                 let due = start + part * length / 10_000;
-                self.plan(due, node, Event::Tick);
+                // The fork choice counts whole seconds: a clock tells it of the next one.
+                self.plan(due.div_ceil(1_000) * 1_000, node, Event::Tick);
                 let jitter = 30 + self.dice.below(60);
                 self.plan(due + jitter, node, duty.clone());
             }
-            self.plan(start + length * 3 / 4, node, Event::Tick);
             let any_time = self.dice.below(length);
             self.plan(start + any_time, node, Event::Compare);
             if slot.is_multiple_of(self.spec.SLOTS_PER_EPOCH) {
@@ -288,6 +288,9 @@ impl Simulation {
                 live.kept_votes = Some(live.votes.clone());
             }
             let mut effects = Vec::new();
+            if input.is_judged_by_the_clock() {
+                live.chain.apply(Input::Tick(self.now), &mut effects);
+            }
             live.chain.apply(input, &mut effects);
             self.carry_out(node, effects)?;
         }

@@ -48,15 +48,6 @@ pub(crate) struct Shell {
     pub(crate) wake: Sender<Wake>,
 }
 
-/// Whether the core must know the time to the moment: whether a block comes in time decides about
-/// its weight.
-fn is_judged_by_the_clock(input: &Input) -> bool {
-    matches!(
-        input,
-        Input::GossipBlock(..) | Input::RequestedBlock(..) | Input::Batch(..) | Input::Api(..)
-    )
-}
-
 impl Shell {
     pub(crate) fn new(
         snapshot: Arc<Snapshot>,
@@ -156,7 +147,7 @@ impl Shell {
             let input = self.mailbox.next();
             let kind = input_name(&input);
             let started = Instant::now();
-            if is_judged_by_the_clock(&input) {
+            if input.is_judged_by_the_clock() {
                 chain.apply(Input::Tick(clock::now()), &mut effects);
             }
             chain.apply(input, &mut effects);
