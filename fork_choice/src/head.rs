@@ -4,6 +4,7 @@ use crate::tree::Node;
 use crate::{Error, Store, calculate_committee_fraction};
 use consensus::helpers::compute_epoch_at_slot;
 use consensus::{Checkpoint, Epoch, GENESIS_EPOCH, Gwei, Root};
+use std::sync::Arc;
 
 /// What is known of a node until something changes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,6 +22,8 @@ struct Score {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HeadMemo {
     scores: Vec<Score>,
+    /// What [`Store::weights`] gave out of these scores.
+    weights: Option<Arc<[(Root, Gwei)]>>,
     head: Root,
     known: bool,
 }
@@ -45,6 +48,19 @@ impl Store {
         self.refresh()?;
         let place = self.tree.find(root).ok_or(Error::UnknownBlock(root))?;
         Ok(self.memo.scores[place].weight)
+    }
+
+    /// All blocks with their `get_weight` in Gwei, parents first. The cost is that of
+    /// [`Store::get_head`], and a copy if anything changed since the last question.
+    pub fn weights(&mut self) -> Result<Arc<[(Root, Gwei)]>, Error> {
+        self.refresh()?;
+        let (nodes, scores) = (self.tree.nodes(), &self.memo.scores);
+        let weights = self.memo.weights.get_or_insert_with(|| {
+            let scored = nodes.iter().zip(scores);
+            let weights = scored.map(|(node, score)| (node.facts().root, score.weight));
+            weights.collect()
+        });
+        Ok(Arc::clone(weights))
     }
 
     /// The leaves of the filtered block tree with their weights in Gwei, by root: all blocks that
@@ -104,6 +120,7 @@ impl Store {
             return Ok(());
         }
         let mut place = self.justified_place()?;
+        self.memo.weights = None;
         self.weigh()?;
         self.filter_block_tree();
         while let Some(child) = self.memo.scores[place].best_child {

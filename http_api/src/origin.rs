@@ -25,7 +25,8 @@ pub(crate) fn check_host(headers: &HeaderMap, allowed: &[String]) -> Result<(), 
     {
         return Ok(());
     }
-    let message = "the server is not called so; allow the host name by option if it is";
+    let message =
+        "the server is not called so; if it is, start the node with --http-host and this name";
     Err(Problem::new(StatusCode::FORBIDDEN, message))
 }
 

@@ -7,11 +7,10 @@ use crate::paths::{FINALIZED, HOT, INDEX, NEW_INDEX, damaged, remove};
 use crate::shared::{Published, Shared};
 use crate::state_files;
 use crate::writer::{Move, note_generation};
-use crate::{Disk, Opened, Reader, Settings, StoreError, StoredBlock, Writer};
-use consensus::{Root, SignedBeaconBlock, Spec};
+use crate::{Disk, Opened, Reader, Settings, StoreError, Writer};
+use consensus::{Root, Spec};
 use parking_lot::RwLock;
-use rows::{BlockRow, HotBlock, HotRow, Recovered, StoredState};
-use ssz::Decode;
+use rows::{BlockRow, HotRow, Recovered, StoredState};
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
@@ -115,6 +114,11 @@ impl Writer {
             });
         }
         let split = self.head.split;
+        // A block between the split's and the start of its checkpoint's epoch leaves the checkpoint
+        // out, though it may descend from the block.
+        let start = split.checkpoint.epoch;
+        let start = start.saturating_mul(self.shared.spec.SLOTS_PER_EPOCH);
+        let floor = split.slot.max(start);
         rows.sort_by_key(|row| (row.slot, row.root));
         let mut hot = self.shared.hot.write();
         let mut published = self.shared.published.write();
@@ -133,7 +137,7 @@ impl Writer {
         let mut kept = Vec::new();
         for row in rows {
             let (slot, root) = (row.slot, row.root);
-            if slot > split.slot && descends.contains(&row.parent_root) {
+            if slot > floor && descends.contains(&row.parent_root) {
                 descends.insert(root);
                 hot.slots.insert(root, slot);
                 kept.push(row);
@@ -186,7 +190,11 @@ impl Writer {
 }
 
 /// What the core starts from.
-fn recover(writer: &Writer, reader: &Reader, hot: Vec<BlockRow>) -> Result<Recovered, StoreError> {
+fn recover(
+    writer: &Writer,
+    reader: &Reader,
+    hot_blocks: Vec<BlockRow>,
+) -> Result<Recovered, StoreError> {
     let head = &writer.head;
     let shared = &writer.shared;
     let (base, finalized_blocks) = base(shared, head, reader)?;
@@ -194,15 +202,6 @@ fn recover(writer: &Writer, reader: &Reader, hot: Vec<BlockRow>) -> Result<Recov
     let hot_entries = head.states.iter().rev().filter(|entry| !entry.is_final);
     for entry in hot_entries.take(RECOVERED_STATES) {
         hot_states.push(state_files::read(&*shared.disk, entry, &shared.spec)?);
-    }
-    let mut hot_blocks = Vec::with_capacity(hot.len());
-    for row in hot {
-        let block = shared.hot_block(row.root)?.ok_or(StoreError::Missing {
-            slot: row.slot,
-            root: row.root,
-        })?;
-        let block = decode(&block, HOT)?;
-        hot_blocks.push(HotBlock { row, block });
     }
     Ok(Recovered {
         anchor: head.anchor,
@@ -217,17 +216,12 @@ fn recover(writer: &Writer, reader: &Reader, hot: Vec<BlockRow>) -> Result<Recov
     })
 }
 
-fn decode(block: &StoredBlock, place: &str) -> Result<Arc<SignedBeaconBlock>, StoreError> {
-    match SignedBeaconBlock::from_ssz_bytes(&block.ssz) {
-        Ok(block) => Ok(Arc::new(block)),
-        Err(error) => Err(damaged(place, format!("block {}: {error:?}", block.root))),
-    }
-}
-
-type Base = (StoredState, Vec<Arc<SignedBeaconBlock>>);
-
 /// The newest finalized state from which the finalized blocks after it can be applied, and these.
-fn base(shared: &Shared, head: &Head, reader: &Reader) -> Result<Base, StoreError> {
+fn base(
+    shared: &Shared,
+    head: &Head,
+    reader: &Reader,
+) -> Result<(StoredState, Vec<BlockId>), StoreError> {
     let slots = shared.spec.SLOTS_PER_HISTORICAL_ROOT;
     let mut entries: Vec<&StateEntry> = head.states.iter().filter(|it| it.is_final).collect();
     let mut eras = shared.finalized.eras();
@@ -258,7 +252,7 @@ fn blocks_after(
     stored: &StoredState,
     head: &Head,
     reader: &Reader,
-) -> Result<Option<Vec<Arc<SignedBeaconBlock>>>, StoreError> {
+) -> Result<Option<Vec<BlockId>>, StoreError> {
     let from = stored.state.latest_block_header().slot;
     let split = head.split;
     if from > split.slot || reader.finalized_root(from)? != Some(stored.block_root) {
@@ -270,16 +264,5 @@ fn blocks_after(
         // The split's block is to have its own state, not a later one.
         None => stored.state.slot() > split.slot,
     };
-    if is_past {
-        return Ok(None);
-    }
-    let mut blocks = Vec::with_capacity(ids.len());
-    for id in ids {
-        let block = reader.block(id.root)?.ok_or(StoreError::Missing {
-            slot: id.slot,
-            root: id.root,
-        })?;
-        blocks.push(decode(&block, FINALIZED)?);
-    }
-    Ok(Some(blocks))
+    Ok((!is_past).then_some(ids))
 }

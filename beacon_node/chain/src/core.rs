@@ -54,6 +54,19 @@ pub enum StartError {
     /// The recovered blocks do not follow from the recovered state.
     #[error("the stored chain does not fit together: {0}")]
     Inconsistent(String),
+    /// A block that is needed cannot be read.
+    #[error(
+        "block {root} of slot {slot} is needed, and cannot be read: {reason}; \
+         `fresnel db verify` lists all that is damaged, and an empty data folder is a new start"
+    )]
+    Unreadable {
+        /// Its slot.
+        slot: Slot,
+        /// Its root.
+        root: Root,
+        /// What the store says.
+        reason: String,
+    },
 }
 
 /// What never changes.
@@ -151,7 +164,6 @@ impl Chain {
         };
         let mut effects = Vec::new();
         chain.pending.changed = true;
-        chain.pending.tree_changed = true;
         chain.tell_phase_end(&mut effects);
         chain.settle(&mut effects);
         // The snapshot comes first: nothing the other effects speak of is unknown to readers.

@@ -1,9 +1,9 @@
 //! [`HotBlocks`]: what is known of the blocks that are not finalized, and the blocks themselves
 //! while there is room.
 
-use consensus::{Root, SignedBeaconBlock, Slot};
+use consensus::{Root, SignedBeaconBlock};
 use rows::BlockRow;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// Most bytes of blocks in memory, as estimated.
@@ -35,6 +35,8 @@ pub(crate) struct HotBlocks {
     /// Blocks in memory in order of arrival.
     order: VecDeque<Root>,
     bytes: u64,
+    /// Blocks that came, went or left the memory since they were last asked for.
+    touched: BTreeSet<Root>,
 }
 
 impl HotBlocks {
@@ -46,8 +48,9 @@ impl HotBlocks {
         self.entries.get(&root)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Root, &Entry)> {
-        self.entries.iter()
+    /// Blocks that came, went or left the memory since the last call.
+    pub(crate) fn take_touched(&mut self) -> BTreeSet<Root> {
+        std::mem::take(&mut self.touched)
     }
 
     pub(crate) fn insert(
@@ -61,13 +64,16 @@ impl HotBlocks {
             self.bytes += bytes_of(block);
             self.order.push_back(row.root);
         }
+        self.touched.insert(row.root);
         self.entries.insert(row.root, Entry { row, block, seq });
     }
 
     pub(crate) fn remove(&mut self, root: Root) {
-        if let Some(entry) = self.entries.remove(&root)
-            && let Some(block) = entry.block
-        {
+        let Some(entry) = self.entries.remove(&root) else {
+            return;
+        };
+        self.touched.insert(root);
+        if let Some(block) = entry.block {
             self.bytes -= bytes_of(&block);
         }
     }
@@ -85,6 +91,7 @@ impl HotBlocks {
                 }
                 if let Some(block) = entry.block.take() {
                     self.bytes -= bytes_of(&block);
+                    self.touched.insert(root);
                 }
             }
             self.order.pop_front();
@@ -95,19 +102,6 @@ impl HotBlocks {
             let in_memory = |root: &Root| entries.get(root).is_some_and(|it| it.block.is_some());
             self.order.retain(in_memory);
         }
-    }
-
-    /// The chain of a block down to the last one that is here, by slot.
-    pub(crate) fn chain_of(&self, head: Root) -> BTreeMap<Slot, Root> {
-        let mut chain = BTreeMap::new();
-        let mut next = self.entries.get(&head);
-        while let Some(entry) = next {
-            if chain.insert(entry.row.slot, entry.row.root).is_some() {
-                break;
-            }
-            next = self.entries.get(&entry.row.parent_root);
-        }
-        chain
     }
 }
 

@@ -29,6 +29,8 @@ pub struct HotStates {
     bytes: u64,
     budget: u64,
     arrivals: u64,
+    /// Blocks whose states came or went since they were last asked for.
+    touched: BTreeSet<Root>,
 }
 
 impl Default for HotStates {
@@ -46,7 +48,13 @@ impl HotStates {
             bytes: 0,
             budget,
             arrivals: 0,
+            touched: BTreeSet::new(),
         }
+    }
+
+    /// Blocks whose post-states came or went since the last call.
+    pub(crate) fn take_touched(&mut self) -> BTreeSet<Root> {
+        std::mem::take(&mut self.touched)
     }
 
     /// The post-state of a block, if it is in memory. Of the finalized block it may be advanced to
@@ -58,6 +66,7 @@ impl HotStates {
     /// Keeps the post-state of a block.
     pub fn insert(&mut self, block_root: Root, state: BeaconState) {
         let kept = self.keep(state);
+        self.touched.insert(block_root);
         if let Some(old) = self.states.insert(block_root, kept) {
             self.bytes -= old.bytes;
         }
@@ -111,6 +120,7 @@ impl HotStates {
     pub(crate) fn remove(&mut self, block_root: Root) {
         if let Some(old) = self.states.remove(&block_root) {
             self.bytes -= old.bytes;
+            self.touched.insert(block_root);
         }
     }
 

@@ -31,4 +31,4 @@ pub use input::{ApiCall, Input, Milliseconds, Token};
 pub use invalid::InvalidRoots;
 pub use job::{Class, History, Job, Outcome, Timings, Toolbox};
 pub use lanes::{Inbox, Lane, LaneFigures};
-pub use snapshot::{Figures, HeadInfo, HotEntry, Snapshot};
+pub use snapshot::{Figures, HeadInfo, HotEntry, SharedMap, Snapshot};

@@ -9,8 +9,9 @@ use consensus::helpers::*;
 use consensus::transition::{process_slots, unrealized_checkpoints};
 use consensus::*;
 use fork_choice::{BlockFacts, Checkpoints, JustifiedBalances, Restored, Store};
-use rows::{BlockRow, HotBlock, Recovered, StoredState};
+use rows::{BlockId, BlockRow, Recovered, StoredState};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Epochs before a dump of votes whose blocks' votes are applied again: such a block may have come
 /// after the dump. With finality these are all blocks; without, most are older and not replayed.
@@ -35,15 +36,16 @@ impl From<fork_choice::Error> for StartError {
 }
 
 impl Chain {
-    /// Builds the core from what the store holds, replaying what is needed for the head. The first
-    /// effect publishes a snapshot.
+    /// Builds the core from what the store holds, replaying what is needed for the head. Blocks that
+    /// are needed for that are read one at a time; the others stay in the store. The first effect
+    /// publishes a snapshot.
     pub fn start(
         config: Config,
         recovered: Recovered,
         tools: &Toolbox,
         now: Milliseconds,
     ) -> Result<(Chain, Vec<Effect>), StartError> {
-        let split_state = split_state(&recovered, tools)?;
+        let (split_state, split_block) = split_state(&recovered, tools)?;
         let spec = split_state.spec().clone();
         let base_epoch = compute_epoch_at_slot(recovered.base.state.slot(), &spec);
         let anchor = anchor_row(&recovered, &split_state)?;
@@ -54,15 +56,15 @@ impl Chain {
             block_root: genesis_root(&recovered, &split_state),
         };
         let mut blocks = HotBlocks::default();
-        let finalized_block = recovered.finalized_blocks.last().cloned();
-        blocks.insert(anchor, finalized_block, recovered.last_seq);
-        for hot in &recovered.hot_blocks {
-            blocks.insert(hot.row, Some(hot.block.clone()), recovered.last_seq);
+        blocks.insert(anchor, split_block, recovered.last_seq);
+        for row in &recovered.hot_blocks {
+            blocks.insert(*row, None, recovered.last_seq);
         }
         let mut replayer = Replayer {
             states: HotStates::new(config.hot_state_bytes),
             stored: stored_states(recovered.hot_states, &recovered.hot_blocks),
-            blocks: by_root(&recovered.hot_blocks),
+            blocks,
+            last_seq: recovered.last_seq,
             finalized: anchor.root,
             store,
             tools,
@@ -70,9 +72,9 @@ impl Chain {
         replayer.keep_split(anchor.root, split_state)?;
         let first = recovered.votes.as_ref().map_or(0, |dump| dump.slot);
         let first = first.saturating_sub(LATE_EPOCHS * spec.SLOTS_PER_EPOCH);
-        for hot in &recovered.hot_blocks {
-            if hot.row.slot >= first {
-                replayer.take_votes(hot)?;
+        for row in &recovered.hot_blocks {
+            if row.slot >= first {
+                replayer.take_votes(row.root)?;
             }
         }
         replayer.weigh()?;
@@ -86,7 +88,7 @@ impl Chain {
             far_state_epoch: replayer.newest_stored_epoch(),
             store: replayer.store,
             states: replayer.states,
-            blocks,
+            blocks: replayer.blocks,
             finalized: recovered.split.checkpoint,
             stored_state_epoch: base_epoch,
             head,
@@ -97,17 +99,36 @@ impl Chain {
     }
 }
 
-/// The state after the split's block: that of the base, and the finalized blocks after it.
-fn split_state(recovered: &Recovered, tools: &Toolbox) -> Result<BeaconState, StartError> {
+/// Reads a block that the store has named.
+fn fetch(id: BlockId, tools: &Toolbox) -> Result<Arc<SignedBeaconBlock>, StartError> {
+    let BlockId { slot, root } = id;
+    let reason = match tools.history.block(root) {
+        Ok(Some(block)) => return Ok(block),
+        Ok(None) => "the store does not have it".to_owned(),
+        Err(reason) => reason,
+    };
+    Err(StartError::Unreadable { slot, root, reason })
+}
+
+type SplitState = (BeaconState, Option<Arc<SignedBeaconBlock>>);
+
+/// The state after the split's block: that of the base, and the finalized blocks after it, the last
+/// of which is given, too.
+fn split_state(recovered: &Recovered, tools: &Toolbox) -> Result<SplitState, StartError> {
     let mut state = recovered.base.state.clone();
-    let mut root = recovered.base.block_root;
-    for block in &recovered.finalized_blocks {
-        replay(&mut state, block, tools)?;
-        root = block.message.hash_tree_root();
+    let mut last = None;
+    for id in &recovered.finalized_blocks {
+        let block = fetch(*id, tools)?;
+        replay(&mut state, &block, tools)?;
+        last = Some(block);
     }
+    let root = match &last {
+        Some(block) => block.message.hash_tree_root(),
+        None => recovered.base.block_root,
+    };
     let split = recovered.split.checkpoint.root;
     match root == split {
-        true => Ok(state),
+        true => Ok((state, last)),
         false => Err(StartError::Inconsistent(format!(
             "the finalized blocks end with {root}, not with {split}"
         ))),
@@ -177,9 +198,7 @@ fn restored_store(
         finalized: recovered.split.checkpoint,
         anchor: facts_of(anchor),
         anchor_target: anchor.target_root,
-        blocks: hot_blocks
-            .map(|hot| (facts_of(&hot.row), hot.row.timely))
-            .collect(),
+        blocks: hot_blocks.map(|row| (facts_of(row), row.timely)).collect(),
         checkpoints: recovered.chain.map(|row| Checkpoints {
             justified: row.justified,
             finalized: row.finalized,
@@ -201,17 +220,10 @@ fn genesis_root(recovered: &Recovered, state: &BeaconState) -> Root {
     }
 }
 
-fn by_root(hot_blocks: &[HotBlock]) -> BTreeMap<Root, HotBlock> {
-    let blocks = hot_blocks.iter();
-    blocks.map(|hot| (hot.row.root, hot.clone())).collect()
-}
-
 /// The stored post-states of blocks of the tree.
-fn stored_states(states: Vec<StoredState>, hot_blocks: &[HotBlock]) -> BTreeMap<Root, BeaconState> {
-    let slots: BTreeMap<Root, Slot> = hot_blocks
-        .iter()
-        .map(|hot| (hot.row.root, hot.row.slot))
-        .collect();
+fn stored_states(states: Vec<StoredState>, hot_blocks: &[BlockRow]) -> BTreeMap<Root, BeaconState> {
+    let rows = hot_blocks.iter();
+    let slots: BTreeMap<Root, Slot> = rows.map(|row| (row.root, row.slot)).collect();
     states
         .into_iter()
         .filter(|stored| slots.get(&stored.block_root) == Some(&stored.state.slot()))
@@ -224,7 +236,10 @@ struct Replayer<'a> {
     store: Store,
     states: HotStates,
     stored: BTreeMap<Root, BeaconState>,
-    blocks: BTreeMap<Root, HotBlock>,
+    /// All blocks of the tree; in memory are those that were needed, the last ones at least.
+    blocks: HotBlocks,
+    /// Number of the last batch: the store has all of them.
+    last_seq: u64,
     finalized: Root,
     tools: &'a Toolbox,
 }
@@ -245,6 +260,26 @@ impl Replayer<'_> {
         epochs.max().unwrap_or(0)
     }
 
+    fn row(&self, root: Root) -> Result<BlockRow, StartError> {
+        let entry = self.blocks.get(root);
+        let row = entry.map(|entry| entry.row);
+        row.ok_or_else(|| StartError::Inconsistent(format!("block {root} is missing")))
+    }
+
+    /// A block of the tree, which stays in memory while there is room.
+    fn block(&mut self, root: Root) -> Result<Arc<SignedBeaconBlock>, StartError> {
+        let entry = self.blocks.get(root);
+        if let Some(block) = entry.and_then(|entry| entry.block.clone()) {
+            return Ok(block);
+        }
+        let row = self.row(root)?;
+        let slot = row.slot;
+        let block = fetch(BlockId { slot, root }, self.tools)?;
+        self.blocks.insert(row, Some(block.clone()), self.last_seq);
+        self.blocks.fit(self.last_seq);
+        Ok(block)
+    }
+
     /// The post-state of a block of the tree.
     fn state_of(&mut self, root: Root) -> Result<BeaconState, StartError> {
         let mut path = Vec::new();
@@ -253,21 +288,18 @@ impl Replayer<'_> {
             if let Some(state) = self.states.get(at).or_else(|| self.stored.get(&at)) {
                 break state.clone();
             }
-            let Some(hot) = self.blocks.get(&at) else {
-                return Err(StartError::Inconsistent(format!("block {at} is missing")));
-            };
             path.push(at);
-            at = hot.row.parent_root;
+            at = self.row(at)?.parent_root;
         };
         for root in path.into_iter().rev() {
-            let hot = self.blocks[&root].clone();
-            let slot = hot.row.slot;
-            let advanced = advance_before(state, hot.row.parent_root, slot)?;
+            let row = self.row(root)?;
+            let block = self.block(root)?;
+            let advanced = advance_before(state, row.parent_root, row.slot)?;
             for (checkpoint, state) in advanced.checkpoints {
                 self.states.insert_checkpoint(checkpoint, state);
             }
             state = advanced.state;
-            replay(&mut state, &hot.block, self.tools)?;
+            replay(&mut state, &block, self.tools)?;
             self.states.insert(root, state.clone());
             self.fit(root);
         }
@@ -283,12 +315,14 @@ impl Replayer<'_> {
     }
 
     /// Applies the votes and slashings in a block again.
-    fn take_votes(&mut self, hot: &HotBlock) -> Result<(), StartError> {
-        let message = &hot.block.message;
+    fn take_votes(&mut self, root: Root) -> Result<(), StartError> {
+        let state = self.state_of(root)?;
+        let block = self.block(root)?;
+        let message = &block.message;
         let mut targets = BTreeMap::new();
         for attestation in &message.body.attestations {
             let target = attestation.data.target;
-            let own = self.store.get_checkpoint_block(hot.row.root, target.epoch);
+            let own = self.store.get_checkpoint_block(root, target.epoch);
             let is_foreign = own.is_ok_and(|own| own != target.root);
             if is_foreign
                 && self.store.contains_block(target.root)
@@ -298,7 +332,6 @@ impl Replayer<'_> {
                 targets.insert(target, StateSource::of(&state));
             }
         }
-        let state = self.state_of(hot.row.root)?;
         let mut others = Others::new(targets.into_iter().collect(), None);
         for (data, indices) in votes_of(message, &state, &mut others, self.tools) {
             // Refused now as it was then.

@@ -2,8 +2,12 @@
 
 use consensus::*;
 use rows::BlockRow;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// An ordered map that is cloned in no time and shares what did not change with its clones: a
+/// snapshot costs what is new in it, however long nothing has been finalized.
+pub type SharedMap<K, V> = rpds::RedBlackTreeMapSync<K, V>;
 
 /// A block that is not finalized, or was so a moment ago.
 #[derive(Clone, Debug)]
@@ -14,8 +18,6 @@ pub struct HotEntry {
     pub block: Option<Arc<SignedBeaconBlock>>,
     /// Its post-state; absent when it was dropped: it can be made again from an earlier one.
     pub state: Option<BeaconState>,
-    /// Weight of its subtree at the last head, Gwei.
-    pub weight: Gwei,
 }
 
 /// The head.
@@ -60,11 +62,14 @@ pub struct Snapshot {
     pub proposer_boost_root: Root,
     /// Blocks that are not finalized, the finalized block itself, and finalized blocks that are not
     /// committed yet, by root.
-    pub blocks: Arc<BTreeMap<Root, HotEntry>>,
+    pub blocks: SharedMap<Root, Arc<HotEntry>>,
     /// The canonical ones of them, the head's ancestors and itself, by slot.
-    pub canonical: Arc<BTreeMap<Slot, Root>>,
+    pub canonical: SharedMap<Slot, Root>,
+    /// The fork choice's tree, parents first: each block with the weight of its subtree at the last
+    /// head, Gwei.
+    pub weights: Arc<[(Root, Gwei)]>,
     /// Tips of the tree: blocks without children.
-    pub tips: Vec<Root>,
+    pub tips: Arc<BTreeSet<Root>>,
     /// Numbers for metrics.
     pub figures: Figures,
 }

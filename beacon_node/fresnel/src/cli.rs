@@ -98,6 +98,12 @@ pub(crate) struct Node {
     /// Port of the REST API; 0 takes a free one
     #[arg(long, value_name = "PORT", default_value_t = 5052)]
     pub(crate) http_port: u16,
+    /// A host name by which the REST API may be called, beside localhost and addresses; * for any
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    pub(crate) http_host: Vec<String>,
+    /// An origin whose web pages may read the REST API, as in https://page.example; * for any
+    #[arg(long, value_name = "ORIGIN", num_args = 1..)]
+    pub(crate) http_allow_origin: Vec<String>,
     /// Serve no REST API
     #[arg(long)]
     pub(crate) no_http: bool,
@@ -113,6 +119,9 @@ pub(crate) struct Node {
     /// Finalized blocks to keep: archive for all, or a number of epochs
     #[arg(long, value_name = "HOW", default_value = "archive", value_parser = retention)]
     pub(crate) retention: Retention,
+    /// Most GiB of finalized blocks; the oldest eras go, but for those that peers may ask for
+    #[arg(long, value_name = "GIB", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) retention_gib: Option<u32>,
     /// Worker threads [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,

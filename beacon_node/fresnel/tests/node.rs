@@ -263,6 +263,36 @@ fn a_port_in_use_is_named_before_any_work() {
 }
 
 #[test]
+fn names_and_pages_are_allowed_by_option() {
+    const PATH: &str = "/eth/v1/node/version";
+    let scene = scene(&["--slots", "8"]);
+    let (name, page) = ("beacon.example", "https://page.example");
+    let allows = "access-control-allow-origin: https://page.example";
+    let node = Node::up(&scene.args(&[]));
+    let answer = node.get_from_page(PATH, name, page);
+    assert_eq!(answer.status, 403);
+    assert!(answer.text().contains("--http-host"), "{answer:?}");
+    let answer = node.get_from_page(PATH, "localhost", page);
+    assert!(
+        answer.status == 200 && !answer.head.contains(allows),
+        "{answer:?}"
+    );
+    node.stop().ok();
+
+    let options = ["--http-host", name, "--http-allow-origin", page];
+    let node = Node::up(&scene.args(&options));
+    let answer = node.get_from_page(PATH, name, page);
+    assert!(
+        answer.status == 200 && answer.head.contains(allows),
+        "{answer:?}"
+    );
+    let answer = node.get_from_page(PATH, name, "https://other.example");
+    assert!(!answer.head.contains("allow-origin"), "{answer:?}");
+    assert_eq!(node.get_from_page(PATH, "other.example", page).status, 403);
+    node.stop().ok();
+}
+
+#[test]
 fn where_phase_0_ends_a_node_stops_following() {
     let scene = scene(&["--slots", "40"]);
     let config = scene.chain.join("config.yaml");

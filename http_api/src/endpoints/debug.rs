@@ -10,7 +10,7 @@ use api_types::{
     ChainHead, ForkChoice, ForkChoiceExtra, ForkChoiceNode, ForkChoiceNodeExtra, Validity,
 };
 use chain::{HotEntry, Snapshot};
-use consensus::Root;
+use consensus::{Gwei, Root};
 use std::sync::Arc;
 
 /// `getState`
@@ -73,17 +73,15 @@ pub(crate) async fn fork_choice(api: Arc<Api>, request: Request) -> Result<Reply
     let view = api.view();
     let written = move || {
         let snapshot = &view.snapshot;
-        let mut nodes: Vec<ForkChoiceNode> = snapshot
-            .blocks
-            .iter()
-            .map(|(root, entry)| node(snapshot, root, entry))
-            .collect();
-        // By slot, so that parents come first.
-        nodes.sort_by_key(|node| (node.slot, node.block_root));
+        let nodes = snapshot.weights.iter();
+        let nodes = nodes.filter_map(|(root, weight)| {
+            let entry = snapshot.blocks.get(root)?;
+            Some(node(snapshot, root, entry, *weight))
+        });
         Ok(json(&ForkChoice {
             justified_checkpoint: snapshot.justified,
             finalized_checkpoint: snapshot.finalized,
-            fork_choice_nodes: nodes,
+            fork_choice_nodes: nodes.collect(),
             extra_data: ForkChoiceExtra {
                 head_root: snapshot.head.root,
                 unrealized_justified_checkpoint: snapshot.unrealized_justified,
@@ -99,7 +97,7 @@ pub(crate) async fn fork_choice(api: Arc<Api>, request: Request) -> Result<Reply
     ))
 }
 
-fn node(snapshot: &Snapshot, root: &Root, entry: &HotEntry) -> ForkChoiceNode {
+fn node(snapshot: &Snapshot, root: &Root, entry: &HotEntry, weight: Gwei) -> ForkChoiceNode {
     let row = &entry.row;
     ForkChoiceNode {
         slot: row.slot,
@@ -107,7 +105,7 @@ fn node(snapshot: &Snapshot, root: &Root, entry: &HotEntry) -> ForkChoiceNode {
         parent_root: row.parent_root,
         justified_epoch: row.justified.epoch,
         finalized_epoch: row.finalized.epoch,
-        weight: entry.weight,
+        weight,
         validity: Validity::Valid,
         execution_block_hash: Root::ZERO,
         extra_data: ForkChoiceNodeExtra {

@@ -6,7 +6,7 @@ use crate::context::{Archive, Calls, Context};
 use crate::limits::Limits;
 use api_types::NetworkIdentity;
 use arc_swap::ArcSwap;
-use chain::{ApiCall, ApiError, ApiReply, Figures, HeadInfo, HotEntry, Snapshot};
+use chain::{ApiCall, ApiError, ApiReply, Figures, HeadInfo, HotEntry, SharedMap, Snapshot};
 use chain_maker::{BlockOptions, ChainMaker};
 use consensus::genesis::genesis_block;
 use consensus::helpers::compute_start_slot_at_epoch;
@@ -133,11 +133,16 @@ impl Made {
             let entry = HotEntry {
                 block: (!dropped).then(|| block.clone()),
                 state: (!dropped).then(|| state.clone()),
-                weight: 32_000_000_000 * row.slot,
                 row,
             };
-            (*root, entry)
+            (*root, Arc::new(entry))
         });
+        let blocks: SharedMap<Root, Arc<HotEntry>> = blocks.collect();
+        let mut weights: Vec<(Root, Gwei)> = blocks
+            .values()
+            .map(|entry| (entry.row.root, 32_000_000_000 * entry.row.slot))
+            .collect();
+        weights.sort_by_key(|(_, weight)| *weight);
         let canonical = self.canonical.range(first..);
         let (head, state) = (self.canonical[&HEAD], self.state(HEAD));
         Snapshot {
@@ -158,9 +163,10 @@ impl Made {
             unrealized_justified: state.current_justified_checkpoint(),
             unrealized_finalized: finalized,
             proposer_boost_root: head,
-            blocks: Arc::new(blocks.collect()),
-            canonical: Arc::new(canonical.map(|(slot, root)| (*slot, *root)).collect()),
-            tips: vec![head, self.side],
+            blocks,
+            canonical: canonical.map(|(slot, root)| (*slot, *root)).collect(),
+            weights: weights.into(),
+            tips: Arc::new(BTreeSet::from([head, self.side])),
             figures: Figures::default(),
         }
     }

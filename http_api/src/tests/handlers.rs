@@ -420,7 +420,7 @@ async fn the_fork_choice_shows_its_own_checkpoints() {
     let json = get_json(&fixture.api, "/eth/v1/debug/fork_choice").await;
     assert_eq!(json["justified_checkpoint"], json!(newer));
     let nodes = json["fork_choice_nodes"].as_array().expect("nodes");
-    assert_eq!(nodes.len(), MADE.snapshot().blocks.len());
+    assert_eq!(nodes.len(), MADE.snapshot().blocks.size());
     let place = |root: &Value| nodes.iter().position(|node| node["block_root"] == *root);
     for (at, node) in nodes.iter().enumerate().skip(1) {
         assert!(

@@ -158,11 +158,13 @@ async fn damage_is_named_and_never_served() {
     // States that do not lead to what the blocks say.
     let fixture = Fixture::new();
     fixture.publish(|snapshot| {
-        let blocks = std::sync::Arc::make_mut(&mut snapshot.blocks);
-        for entry in blocks.values_mut() {
+        let blocks = snapshot.blocks.iter().map(|(root, entry)| {
+            let mut entry = chain::HotEntry::clone(entry);
             entry.row.state_root = Root::repeat_byte(3);
             entry.state = None;
-        }
+            (*root, std::sync::Arc::new(entry))
+        });
+        snapshot.blocks = blocks.collect();
     });
     let (status, message) = get_error(&fixture.api, "/eth/v2/debug/beacon/states/65").await;
     assert_eq!(status, 500);

@@ -11,6 +11,15 @@ pub use layout::{BlockBytes, HotRow};
 use consensus::{BeaconState, Checkpoint, Epoch, Root, SignedBeaconBlock, Slot, ValidatorIndex};
 use std::sync::Arc;
 
+/// A block by its place in the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockId {
+    /// Its slot.
+    pub slot: Slot,
+    /// Its root.
+    pub root: Root,
+}
+
 /// What the fork choice knows of a block that is not finalized: the tree is rebuilt from these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockRow {
@@ -141,7 +150,8 @@ pub struct Split {
     pub state_root: Root,
 }
 
-/// What a store holds when it is opened: enough to build the core again.
+/// What a store holds when it is opened: enough to build the core again. Blocks are only named: there
+/// is no bound on how many are not finalized, and few of them are needed.
 #[derive(Clone, Debug)]
 pub struct Recovered {
     /// Where the chain begins.
@@ -151,12 +161,12 @@ pub struct Recovered {
     /// The newest stored state whose block is finalized and canonical.
     pub base: StoredState,
     /// The canonical blocks after the base state's up to and including the split's, in order.
-    pub finalized_blocks: Vec<Arc<SignedBeaconBlock>>,
+    pub finalized_blocks: Vec<BlockId>,
     /// Stored states of blocks that are not finalized, the newest few, any order.
     pub hot_states: Vec<StoredState>,
     /// Blocks that are not finalized: parents first, each one's parent is the split's block or
     /// before it in this list.
-    pub hot_blocks: Vec<HotBlock>,
+    pub hot_blocks: Vec<BlockRow>,
     /// The checkpoints of the last batch that had them; they may be older than the blocks.
     pub chain: Option<ChainRow>,
     /// The last dump of the votes.

@@ -13,7 +13,8 @@ mod segment;
 mod sidecar;
 
 pub use era_file::EraFile;
-pub use reader::{BlockId, FinalizedReader, RawBlock};
+pub use reader::{FinalizedReader, RawBlock};
+pub use rows::BlockId;
 
 use crate::{Disk, StoreError};
 use consensus::{BeaconState, HashTreeRoot, Root, SignedBeaconBlock, Slot, Spec};

@@ -8,22 +8,13 @@ use crate::reader::StoredBlock;
 use crate::{Disk, DiskFile, StoreError};
 use consensus::{BeaconState, HashTreeRoot, Root, Slot, Spec};
 use parking_lot::{Mutex, RwLock};
-use rows::StoredState;
+use rows::{BlockId, StoredState};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// Most segments held open at once.
 const OPEN_SEGMENTS: usize = 64;
-
-/// A block by its place in the chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BlockId {
-    /// Its slot.
-    pub slot: Slot,
-    /// Its root.
-    pub root: Root,
-}
 
 /// A block as it is stored: snappy frames, already checked against their CRC-32C. Cheap to clone.
 #[derive(Clone)]

@@ -1,8 +1,8 @@
 //! Power cuts and torn tails.
 
-use crate::chain::{CHAIN, ERA};
-use crate::memory::{Memory, mix};
-use crate::reading::check_everything;
+use super::chain::{CHAIN, ERA, LAST};
+use super::reading::check_everything;
+use crate::memory_disk::{Memory, mix};
 use store::StoreError;
 use store::finalized::FinalizedStore;
 
@@ -69,6 +69,40 @@ fn a_power_cut_at_any_moment_loses_only_what_was_not_synced() {
         }
     }
     assert!(lost < 3 * 20, "{lost} images without a store");
+}
+
+#[test]
+fn a_power_cut_while_eras_are_pruned_leaves_no_gap() {
+    let whole = Memory::default();
+    drop(CHAIN.store(&whole.disk(), LAST));
+    let files = whole.files();
+    let pruned = |changes| {
+        let disk = Memory::of(files.clone());
+        let mut store = CHAIN.open(&disk.disk()).unwrap();
+        disk.cut_power_after(changes);
+        let oldest = store.prune_before(LAST - ERA);
+        (disk, oldest)
+    };
+    let (whole, oldest) = pruned(u64::MAX);
+    assert_eq!(oldest.unwrap(), 5 * ERA);
+    let changes = whole.count();
+    for cut in 0..=changes {
+        let (disk, _) = pruned(cut);
+        for seed in 0..10 {
+            let mut store = CHAIN
+                .open(&disk.after_power_cut(mix(cut, seed)).disk())
+                .unwrap();
+            let reader = store.reader();
+            let oldest = reader.oldest_block_slot();
+            let kept: Vec<_> = CHAIN
+                .ids()
+                .into_iter()
+                .filter(|id| id.slot >= oldest)
+                .collect();
+            assert_eq!(reader.ids(oldest..u64::MAX).unwrap(), kept, "cut {cut}");
+            assert_eq!(store.prune_before(LAST - ERA).unwrap(), 5 * ERA);
+        }
+    }
 }
 
 #[test]

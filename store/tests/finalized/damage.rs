@@ -1,7 +1,7 @@
 //! Flipped bytes are found when they are read, and named; or they do no harm.
 
-use crate::chain::{CHAIN, EMPTY_ERA, ERA, LAST, is_era, is_sidecar};
-use crate::memory::{Memory, mix};
+use super::chain::{CHAIN, EMPTY_ERA, ERA, LAST, is_era, is_sidecar};
+use crate::memory_disk::{Memory, mix};
 use std::collections::BTreeMap;
 use store::StoreError;
 use store::finalized::{BlockId, FinalizedReader};

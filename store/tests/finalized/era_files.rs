@@ -1,8 +1,8 @@
 //! Era files of others.
 
-use crate::chain::{CHAIN, ERA, ERAS, LAST, is_era};
-use crate::memory::Memory;
-use crate::reading::check_everything;
+use super::chain::{CHAIN, ERA, ERAS, LAST, is_era};
+use super::reading::check_everything;
+use crate::memory_disk::Memory;
 use chain_maker::{BlockOptions, ChainMaker};
 use consensus::Pool;
 use ssz::Encode;

@@ -1,7 +1,7 @@
 //! The examples in FORMAT.md are what the store writes and reads.
 
-use crate::chain::CHAIN;
-use crate::memory::Memory;
+use super::chain::CHAIN;
+use crate::memory_disk::Memory;
 use std::collections::BTreeMap;
 use store::finalized::FinalizedStore;
 use store::finalized::e2store::{Header, SLOT_INDEX, SlotIndex};

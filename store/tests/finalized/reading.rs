@@ -1,7 +1,7 @@
 //! What goes in comes out.
 
-use crate::chain::{CHAIN, ERA, ERAS, LAST};
-use crate::memory::Memory;
+use super::chain::{CHAIN, ERA, ERAS, LAST};
+use crate::memory_disk::Memory;
 use snap::read::FrameDecoder;
 use std::io::Read;
 use std::ops::Range;

@@ -1,8 +1,8 @@
 //! The power fails after every change of the disk, in the making of a store, in commits and in
 //! deferred work.
 
-use crate::memory::Memory;
-use crate::script::{KEEP, SCRIPT, SLEEP};
+use super::script::{KEEP, SCRIPT, SLEEP};
+use crate::memory_disk::Memory;
 use rows::Batch;
 use store::{Opened, StoreError};
 
@@ -117,11 +117,16 @@ fn while_many_eras_are_sealed_and_a_file_is_dropped() {
     assert!(changes > 500, "{changes}");
 }
 
-/// A making that was interrupted leaves nothing that looks like a store, or a whole one.
+/// A making that was interrupted leaves nothing that looks like a store, or a whole one; what was
+/// made stays.
 #[test]
 fn in_the_making() {
     let whole = Memory::default();
     store::create(&whole.disk(), &SCRIPT.genesis, &KEEP).unwrap();
+    for seed in 0..20 {
+        let image = whole.after_power_cut(seed);
+        SCRIPT.check(&open(&image).unwrap().expect("it was made"));
+    }
     for cut in 0..whole.count() {
         let memory = Memory::default();
         memory.cut_power_after(cut);

@@ -1,10 +1,9 @@
 //! Single bytes of the index, of hot blocks and of states that turn over are found when they are
 //! read, or were of no importance.
 
-use crate::memory::{Memory, mix};
-use crate::script::{KEEP, SCRIPT};
+use super::script::{KEEP, SCRIPT};
+use crate::memory_disk::{Memory, mix};
 use consensus::Root;
-use ssz::Encode;
 use std::collections::BTreeMap;
 use store::{Disk, Reader, StoreError};
 
@@ -30,15 +29,16 @@ fn ask(disk: &std::sync::Arc<dyn Disk>) -> Result<Answers, StoreError> {
         .into_bytes(),
         it.base.state.hash_tree_root().to_vec(),
     ];
-    for block in &it.finalized_blocks {
-        answers.push(block.as_ssz_bytes());
+    for id in &it.finalized_blocks {
+        answers.push(format!("{id:?}").into_bytes());
+        answers.push(block(reader, id.root)?);
     }
     for state in &it.hot_states {
         answers.push(state.state.hash_tree_root().to_vec());
     }
-    for hot in &it.hot_blocks {
-        answers.push(format!("{:?}", hot.row).into_bytes());
-        answers.push(hot.block.as_ssz_bytes());
+    for row in &it.hot_blocks {
+        answers.push(format!("{row:?}").into_bytes());
+        answers.push(block(reader, row.root)?);
     }
     for root in SCRIPT.ssz.keys() {
         answers.push(block(reader, *root)?);

@@ -1,7 +1,7 @@
 //! Failures of the system, and tails and files that do not fit the head.
 
-use crate::memory::Memory;
-use crate::script::{KEEP, SCRIPT};
+use super::script::{KEEP, SCRIPT};
+use crate::memory_disk::Memory;
 use ssz::{Decode, Encode};
 use store::finalized::FinalizedStore;
 use store::{Opened, StoreError};
@@ -51,8 +51,8 @@ fn a_failing_disk_is_no_damage() {
         .try_for_each(|batch| opened.writer.commit(batch));
     assert!(outcome.as_ref().is_err_and(is_io), "{outcome:?}");
     // What is in memory can be read, the rest not.
-    for hot in &opened.recovered.hot_blocks {
-        let read = opened.reader.block(hot.row.root);
+    for row in &opened.recovered.hot_blocks {
+        let read = opened.reader.block(row.root);
         assert!(read.as_ref().err().is_none_or(is_io), "{read:?}");
     }
     drop(opened);

@@ -1,7 +1,7 @@
 //! A store from its making on, without mishaps.
 
-use crate::memory::Memory;
-use crate::script::{ERA, KEEP, LAST, SCRIPT, WAKE, make};
+use super::script::{ERA, KEEP, LAST, SCRIPT, WAKE, make};
+use crate::memory_disk::Memory;
 use consensus::Spec;
 use rows::Batch;
 use std::sync::Arc;
@@ -93,6 +93,23 @@ fn a_late_checkpoint_is_moved_step_by_step() {
         .unwrap()
         .unwrap();
     SCRIPT.check(&opened);
+}
+
+/// After every checkpoint a store is opened whose rows were not cleared up: what cannot be canonical
+/// any more is not hot again.
+#[test]
+fn what_was_pruned_stays_out() {
+    let memory = Memory::default();
+    let mut opened = created(&memory.disk());
+    for batch in &SCRIPT.batches[..90] {
+        opened.writer.commit(batch).unwrap();
+        if batch.finalize.is_some() {
+            let again = Memory::of(memory.files()).disk();
+            let again = store::open(&again, &SCRIPT.spec, &KEEP).unwrap();
+            SCRIPT.check(&again.unwrap());
+            settle(&mut opened);
+        }
+    }
 }
 
 /// Batches that do not fit are refused, and leave the store as it is.

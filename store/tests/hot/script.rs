@@ -41,8 +41,10 @@ pub(crate) const KEEP: Settings = Settings {
     max_finalized_bytes: None,
 };
 
+/// Slots without a canonical block. At 80 an epoch begins, and a side block descends from the block
+/// of its checkpoint without being the checkpoint's.
 fn is_empty(slot: Slot) -> bool {
-    slot == 30 || slot == 2048 || (SLEEP + 1..WAKE).contains(&slot)
+    slot == 30 || slot == 80 || slot == 2048 || (SLEEP + 1..WAKE).contains(&slot)
 }
 
 struct Maker {
@@ -205,6 +207,8 @@ fn votes(slot: Slot, head: Root) -> VoteDump {
 #[derive(Default)]
 pub(crate) struct Model {
     pub(crate) hot: BTreeSet<Root>,
+    /// Of all blocks, whatever became of them.
+    rows: BTreeMap<Root, BlockRow>,
     pub(crate) canonical: Vec<Root>,
     pub(crate) finalized: Checkpoint,
     chain: Option<ChainRow>,
@@ -224,6 +228,8 @@ impl Script {
         };
         for batch in &self.batches[..seq as usize] {
             model.hot.extend(batch.blocks.iter().map(|it| it.row.root));
+            let rows = batch.blocks.iter().map(|it| (it.row.root, it.row));
+            model.rows.extend(rows);
             model.chain = batch.chain.or(model.chain);
             model.votes = batch.votes.clone().or(model.votes);
             if let Some(finalize) = &batch.finalize {
@@ -244,14 +250,16 @@ impl Script {
         assert_eq!(recovered.split.checkpoint, model.finalized);
         assert_eq!(recovered.chain, model.chain);
         assert_eq!(recovered.votes, model.votes);
-        let hot: BTreeSet<Root> = recovered.hot_blocks.iter().map(|it| it.row.root).collect();
+        let hot: BTreeSet<Root> = recovered.hot_blocks.iter().map(|it| it.root).collect();
         assert_eq!(hot, model.hot);
         let mut known = BTreeSet::from([model.finalized.root]);
-        for block in &recovered.hot_blocks {
-            assert!(known.contains(&block.row.parent_root), "parents come first");
-            known.insert(block.row.root);
-            assert_eq!(block.block.as_ssz_bytes(), self.ssz[&block.row.root].1);
+        for row in &recovered.hot_blocks {
+            assert!(known.contains(&row.parent_root), "parents come first");
+            known.insert(row.root);
+            assert_eq!(*row, model.rows[&row.root]);
         }
+        let place = |row: &BlockRow| (row.slot, row.root);
+        assert!(recovered.hot_blocks.is_sorted_by_key(place));
         for state in &recovered.hot_states {
             assert!(hot.contains(&state.block_root));
         }
@@ -264,10 +272,13 @@ impl Script {
         let at = model.canonical.iter().position(|it| *it == base.block_root);
         let after = &model.canonical[at.unwrap() + 1..];
         let blocks = opened.recovered.finalized_blocks.iter();
-        let roots: Vec<Root> = blocks.map(|it| it.message.hash_tree_root()).collect();
+        let roots: Vec<Root> = blocks.map(|it| it.root).collect();
         assert_eq!(roots, after);
         if let Some(next) = after.first() {
             assert!(base.state.slot() <= self.ssz[next].0);
+        }
+        for id in &opened.recovered.finalized_blocks {
+            assert_eq!(id.slot, self.ssz[&id.root].0);
         }
     }
 

@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
+use crate::generate::{Variant, generate};
 use anyhow::{Context, Result};
 use chain_maker::Dice;
 use consensus::genesis::{genesis_block, genesis_from_trusted_deposits, interop_deposits};
 use consensus::{
     AggregationBits, Attestation, AttestationData, BLSSignature, BeaconBlock, BeaconBlockBody,
-    BeaconState, Checkpoint, Eth1Data, HashTreeRoot, Pool, Root, SignedBeaconBlock, Slot, Spec,
+    BeaconState, Checkpoint, Eth1Data, GENESIS_SLOT, HashTreeRoot, Pool, Root, SignedBeaconBlock,
+    Slot, Spec,
 };
 use rows::{Batch, BlockRow, ChainRow, Finalize, HotBlock, StoredState};
 
@@ -16,7 +18,7 @@ use rows::{Batch, BlockRow, ChainRow, Finalize, HotBlock, StoredState};
 pub const FULL: usize = 128;
 /// Attestations of a small block; it has 1.1 KB then.
 pub const SMALL: usize = 3;
-/// Validators: the states are small, because the rows are about blocks.
+/// Validators of a chain whose states are small, for rows about blocks.
 const VALIDATORS: u64 = 64;
 /// Members of a committee.
 const COMMITTEE: usize = 128;
@@ -46,12 +48,27 @@ impl StoreChain {
         let deposits = interop_deposits(0..VALIDATORS, &spec, pool);
         let time = spec.MIN_GENESIS_TIME;
         let genesis = genesis_from_trusted_deposits(&deposits, time, Root::ZERO, &spec)?;
+        Ok(StoreChain::of(genesis))
+    }
+
+    /// Only its genesis, with so many validators: for rows about states.
+    pub fn with_validators(validators: usize) -> Result<StoreChain> {
+        let spec = Arc::new(Spec::mainnet());
+        let mut genesis = generate(validators, Variant::Full, &spec)?;
+        genesis.set_slot(GENESIS_SLOT);
+        let mut header = genesis_block(&genesis).header();
+        header.state_root = Root::ZERO;
+        genesis.set_latest_block_header(header);
+        Ok(StoreChain::of(genesis))
+    }
+
+    fn of(genesis: BeaconState) -> StoreChain {
         let head = genesis_block(&genesis).hash_tree_root();
         let checkpoint = Checkpoint {
             epoch: 0,
             root: head,
         };
-        Ok(StoreChain {
+        StoreChain {
             state: genesis.clone(),
             genesis,
             head,
@@ -61,7 +78,7 @@ impl StoreChain {
             seq: 0,
             boundaries: Vec::new(),
             waiting: Vec::new(),
-        })
+        }
     }
 
     /// Preset and configuration.

@@ -22,6 +22,8 @@ const COMMITS: usize = 64;
 const FINAL_TOGETHER: Slot = 512;
 /// Newest blocks of the made store that are full.
 const FULL_BLOCKS: Slot = 8_192;
+/// Validators of the states that are stored.
+const STATES: [usize; 2] = [32_768, 400_000];
 /// Random reads of a row.
 const READS: usize = 20_000;
 /// Blocks of a range.
@@ -43,6 +45,9 @@ pub fn run(blocks: Slot, runs: usize, report: &Report) -> Result<()> {
     }
     let append = append(runs)?;
     report.plain("finalized_append_ms", 32, &append, "32 full blocks, synced");
+    for validators in STATES {
+        states(validators, runs, report)?;
+    }
     let folder = tempfile::tempdir()?;
     let (fill, count) = once(|| fill(folder.path(), blocks))?;
     let count = count as usize;
@@ -123,6 +128,53 @@ fn append(runs: usize) -> Result<Sample> {
             Ok(store.sync()?)
         },
     )
+}
+
+/// What states cost the writer: the commit that holds one, and the longest piece of deferred work,
+/// which is to seal an era with one.
+fn states(validators: usize, runs: usize, report: &Report) -> Result<()> {
+    let era = consensus::Spec::mainnet().SLOTS_PER_HISTORICAL_ROOT;
+    let (mut commits, mut pieces) = (Vec::new(), Vec::new());
+    for run in 0..=runs {
+        let folder = tempfile::tempdir()?;
+        let mut chain = StoreChain::with_validators(validators)?;
+        let mut store = created(folder.path(), &chain)?;
+        let made = (0..era).map(|_| chain.block(0));
+        let made = made.collect::<Result<Vec<_>>>()?;
+        let blocks = chain.batch(made, false);
+        store.writer.commit(&blocks)?;
+        let batch = chain.finalizing(Vec::new(), false);
+        let (commit, ()) = once(|| Ok(store.writer.commit(&batch)?))?;
+        let mut longest = 0.0;
+        loop {
+            let start = Instant::now();
+            let more = store.writer.step()?;
+            longest = f64::max(longest, start.elapsed().as_secs_f64() * 1e3);
+            if !more {
+                break;
+            }
+        }
+        // The first run warms up.
+        if run > 0 {
+            commits.push(commit);
+            pieces.push(Sample::quantity(longest));
+        }
+    }
+    let commit = Sample::medians(&commits);
+    report.plain(
+        "store_commit_state_ms",
+        validators,
+        &commit,
+        "finalizing, one state",
+    );
+    let seal = Sample::medians(&pieces);
+    report.plain(
+        "era_seal_ms",
+        validators,
+        &seal,
+        "8,192 small blocks, one state",
+    );
+    Ok(())
 }
 
 /// Fills a store with finalized blocks, at least so many; returns how many.

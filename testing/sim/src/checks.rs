@@ -35,6 +35,9 @@ impl Simulation {
         if let Some(error) = tree.weight_error(&live.votes, &weights) {
             return Err(error);
         }
+        if let Some(error) = tree.shape_error() {
+            return Err(error);
+        }
         if live.started != snapshot.current_slot
             && let Some(error) = tree.boost_error()
         {

@@ -107,11 +107,7 @@ impl Ledger {
         self.steps.retain(|seq, _| *seq <= last);
         self.durable = last;
         let (hot, canonical, finalized) = self.after(last);
-        let found: BTreeSet<_> = recovered
-            .hot_blocks
-            .iter()
-            .map(|hot| hot.row.root)
-            .collect();
+        let found: BTreeSet<_> = recovered.hot_blocks.iter().map(|row| row.root).collect();
         if let Some(root) = hot.difference(&found).next() {
             return Err(format!(
                 "block {root} is not hot, but {}",

@@ -278,21 +278,46 @@ impl<'a> NaiveTree<'a> {
             sums[place] += self.proposer_score(weights);
         }
         let finalized = self.places.get(&self.snapshot.finalized.root).copied()?;
+        let all_shown: BTreeMap<_, _> = self.snapshot.weights.iter().copied().collect();
         for place in (finalized + 1..self.rows.len()).rev() {
             let row = self.rows[place];
             if let Some(parent) = self.parents[place] {
                 sums[parent] += sums[place];
             }
-            let shown = self.snapshot.blocks.get(&row.root)?.weight;
+            let shown = all_shown.get(&row.root).copied();
             let descends = self.get_ancestor(place, self.rows[finalized].slot) == Some(finalized);
-            if descends && shown != sums[place] {
+            if descends && shown != Some(sums[place]) {
                 return Some(format!(
-                    "the weight of {} is {shown}, but votes and boost give {}",
+                    "the weight of {} is {shown:?}, but votes and boost give {}",
                     row.root, sums[place]
                 ));
             }
         }
         None
+    }
+
+    /// What is wrong with the canonical chain or the tips, which a node keeps up from snapshot to
+    /// snapshot.
+    pub(crate) fn shape_error(&self) -> Option<String> {
+        let mut chain = BTreeMap::new();
+        let mut next = self.places.get(&self.snapshot.head.root).copied();
+        while let Some(place) = next {
+            chain.insert(self.rows[place].slot, self.rows[place].root);
+            next = self.parents[place];
+        }
+        if !chain.iter().eq(self.snapshot.canonical.iter()) {
+            return Some(format!(
+                "the head's chain is {chain:?}, but shown is {:?}",
+                self.snapshot.canonical
+            ));
+        }
+        let parents: BTreeSet<Root> = self.rows.iter().map(|row| row.parent_root).collect();
+        let roots = self.rows.iter().map(|row| row.root);
+        let tips: BTreeSet<Root> = roots.filter(|root| !parents.contains(root)).collect();
+        (tips != *self.snapshot.tips).then(|| {
+            let shown = &self.snapshot.tips;
+            format!("the tips are {tips:?}, but shown are {shown:?}")
+        })
     }
 
     fn proposer_score(&self, weights: &Weights) -> Gwei {

@@ -11,7 +11,7 @@ use consensus::{
     AttestationData, BeaconState, CommitteeIndex, Pool, Root, SignedBeaconBlock, Slot, Spec,
     ValidatorIndex,
 };
-use rows::{Batch, Recovered};
+use rows::Batch;
 use ssz::Decode;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -199,9 +199,11 @@ impl Node {
 
 /// The votes that a core restores: the dump, then those in the blocks that are not finalized.
 pub(crate) fn restored_votes(
-    recovered: &Recovered,
+    opened: &Opened,
     mut attesters: impl FnMut(&consensus::Attestation) -> Result<Vec<u64>, String>,
 ) -> Result<Votes, String> {
+    let recovered = &opened.recovered;
+    let history = StoreHistory(opened.reader.clone());
     let mut votes = Votes::default();
     if let Some(dump) = &recovered.votes {
         for (index, vote) in (0..).zip(&dump.latest) {
@@ -213,8 +215,10 @@ pub(crate) fn restored_votes(
             votes.equivocates(index);
         }
     }
-    let finalized = recovered.finalized_blocks.iter();
-    for block in finalized.chain(recovered.hot_blocks.iter().map(|hot| &hot.block)) {
+    let finalized = recovered.finalized_blocks.iter().map(|id| id.root);
+    for root in finalized.chain(recovered.hot_blocks.iter().map(|row| row.root)) {
+        let block = history.block(root)?;
+        let block = block.ok_or_else(|| format!("block {root} was recovered, but is not there"))?;
         for attestation in &block.message.body.attestations {
             votes.add(&attestation.data, attesters(attestation)?);
         }

@@ -226,9 +226,7 @@ impl Simulation {
             return Err(format!("after a start: {damage}"));
         }
         self.check_history(&opened.reader, &canonical)?;
-        let votes = restored_votes(&opened.recovered, |attestation| {
-            self.world.attesters(attestation)
-        })?;
+        let votes = restored_votes(&opened, |attestation| self.world.attesters(attestation))?;
         let (live, effects) = match Node::start(opened, self.scheme, votes, self.now) {
             Ok(started) => started,
             Err(StartFailure::PowerCut) => {

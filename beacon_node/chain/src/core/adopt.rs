@@ -57,7 +57,6 @@ impl Chain {
         let slot = facts.slot;
         self.pending.events.push(Event::Block { slot, block: root });
         self.pending.changed = true;
-        self.pending.tree_changed = true;
         self.message_block(root, &imported.block.message, effects);
         Ok(())
     }

@@ -17,8 +17,8 @@ impl Chain {
     /// Hands a new finalized checkpoint to the store once everything for that is at hand; until then
     /// it stays behind the fork choice's.
     pub(super) fn advance_finality(&mut self, effects: &mut Vec<Effect>) {
-        let checkpoint = self.store.finalized_checkpoint();
-        if checkpoint.epoch <= self.finalized.epoch {
+        let goal = self.store.finalized_checkpoint();
+        if goal.epoch <= self.finalized.epoch {
             return;
         }
         if self.store.finality_conflicts() {
@@ -28,78 +28,95 @@ impl Chain {
             }
             return;
         }
+        // One step at a time, each with its own batch.
+        if self.commits.open.finalize.is_some() {
+            return;
+        }
+        let Some((checkpoint, crosses)) = self.finality_step(goal) else {
+            return;
+        };
         let Some(state) = self.states.get(checkpoint.root).cloned() else {
             self.request_state(checkpoint.root, effects);
             return;
         };
-        let Some(boundary_states) = self.boundary_states(checkpoint, effects) else {
-            return;
+        let boundary = match crosses {
+            None => None,
+            Some(boundary) => match self.states.checkpoint(boundary).cloned() {
+                None => {
+                    self.request_checkpoint(Class::Import, boundary, effects);
+                    return;
+                }
+                state => state,
+            },
         };
         let Some(blocks) = self.blocks_between(checkpoint.root) else {
             return;
         };
+        let pruned = match checkpoint == goal {
+            true => self.prune(goal),
+            false => Vec::new(),
+        };
         let previous = std::mem::replace(&mut self.finalized, checkpoint);
         let mut leaving: BTreeSet<Root> = blocks.iter().copied().collect();
         leaving.insert(previous.root);
-        let dropped = self.store.prune();
-        let pruned: Vec<Root> = dropped
-            .into_iter()
-            .filter(|root| !leaving.contains(root))
-            .collect();
-        for &root in &pruned {
-            self.blocks.remove(root);
-            self.states.remove(root);
-        }
         leaving.remove(&checkpoint.root);
-        let leaving = leaving.into_iter().collect();
-        self.commits.afterwards(Afterwards::Forget(leaving));
+        self.commits
+            .afterwards(Afterwards::Forget(leaving.into_iter().collect()));
         self.forget_behind(checkpoint);
         self.store_finalized_state(checkpoint, &state);
         self.commits.open.finalize = Some(Finalize {
             checkpoint,
             blocks,
-            boundary_states,
+            boundary_states: boundary.into_iter().collect(),
             pruned,
         });
         let slot = self.blocks.get(checkpoint.root).map(|it| it.row.slot);
         self.messages.on_finalized(slot.unwrap_or(0), &state);
         self.pending.changed = true;
-        self.pending.tree_changed = true;
-        if let Some(node) = self.store.node(checkpoint.root) {
+        if checkpoint == goal
+            && let Some(node) = self.store.node(goal.root)
+        {
             self.pending.events.push(Event::FinalizedCheckpoint {
-                block: checkpoint.root,
+                block: goal.root,
                 state: node.facts().state_root,
-                epoch: checkpoint.epoch,
+                epoch: goal.epoch,
             });
         }
     }
 
-    /// The states at era boundaries after the last finalized epoch up to the new one; none at all if
-    /// one must be made first.
-    fn boundary_states(
-        &mut self,
-        finalized: Checkpoint,
-        effects: &mut Vec<Effect>,
-    ) -> Option<Vec<BeaconState>> {
+    /// The checkpoint to finalize next on the way to `goal`, and the era boundary that this crosses:
+    /// at most one at a time, so that a step after long non-finality holds one era of blocks and
+    /// one state of a boundary.
+    fn finality_step(&self, goal: Checkpoint) -> Option<(Checkpoint, Option<Checkpoint>)> {
         let era = era_epochs(&self.spec);
-        let first = self.finalized.epoch / era + 1;
-        let mut states = Vec::new();
-        for number in first..=finalized.epoch / era {
-            let epoch = number * era;
-            let root = self
-                .store
-                .get_checkpoint_block(finalized.root, epoch)
-                .ok()?;
-            let checkpoint = Checkpoint { epoch, root };
-            match self.states.checkpoint(checkpoint) {
-                Some(state) => states.push(state.clone()),
-                None => {
-                    self.request_checkpoint(Class::Import, checkpoint, effects);
-                    return None;
-                }
-            }
+        let epoch = (self.finalized.epoch / era + 1) * era;
+        if epoch > goal.epoch {
+            return Some((goal, None));
         }
-        Some(states)
+        let root = self.store.get_checkpoint_block(goal.root, epoch).ok()?;
+        let boundary = Checkpoint { epoch, root };
+        match goal.epoch / era == epoch / era {
+            true => Some((goal, Some(boundary))),
+            false => Some((boundary, Some(boundary))),
+        }
+    }
+
+    /// Drops from the tree what finality leaves impossible or behind; gives the blocks that are not
+    /// finalized themselves.
+    fn prune(&mut self, goal: Checkpoint) -> Vec<Root> {
+        let mut finalized = BTreeSet::new();
+        let mut next = self.store.node(goal.root);
+        while let Some(node) = next {
+            finalized.insert(node.facts().root);
+            next = self.store.node(node.facts().parent_root);
+        }
+        let mut pruned = self.store.prune();
+        pruned.retain(|root| !finalized.contains(root));
+        for &root in &pruned {
+            self.blocks.remove(root);
+            self.states.remove(root);
+        }
+        pruned
     }
 
     /// The chain of the new finalized block after the last one.

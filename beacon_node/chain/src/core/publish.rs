@@ -1,10 +1,10 @@
 //! What readers get to see.
 
 use super::{Chain, Parts};
-use crate::{Effect, Event, Figures, HeadInfo, HotEntry, Snapshot};
+use crate::{Effect, Event, Figures, HeadInfo, HotEntry, SharedMap, Snapshot};
 use consensus::helpers::compute_epoch_at_slot;
 use consensus::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What is shown and said when an input has been dealt with.
@@ -12,8 +12,8 @@ use std::sync::Arc;
 pub(super) struct Pending {
     /// Whether readers have something new to see.
     pub(super) changed: bool,
-    /// Whether blocks came or went.
-    pub(super) tree_changed: bool,
+    /// Blocks that came or went, and whose states did.
+    touched: BTreeSet<Root>,
     pub(super) events: Vec<Event>,
     /// Answers that speak of what the next snapshot shows.
     pub(super) answers: Vec<Effect>,
@@ -22,7 +22,9 @@ pub(super) struct Pending {
 impl Chain {
     /// Publishes a snapshot if anything changed, then the events and answers that speak of it.
     pub(super) fn publish(&mut self, effects: &mut Vec<Effect>) {
-        if std::mem::take(&mut self.pending.changed) {
+        self.pending.touched.append(&mut self.blocks.take_touched());
+        self.pending.touched.append(&mut self.states.take_touched());
+        if std::mem::take(&mut self.pending.changed) || !self.pending.touched.is_empty() {
             self.snapshot = Arc::new(self.make_snapshot());
             effects.push(Effect::Publish(Arc::clone(&self.snapshot)));
         }
@@ -31,22 +33,16 @@ impl Chain {
         effects.append(&mut self.pending.answers);
     }
 
-    pub(super) fn make_snapshot(&mut self) -> Snapshot {
+    fn make_snapshot(&mut self) -> Snapshot {
         let checkpoints = self.store.checkpoints();
-        let tree_changed = std::mem::take(&mut self.pending.tree_changed);
-        let canonical = match tree_changed || self.snapshot.head.root != self.head {
-            true => Arc::new(self.blocks.chain_of(self.head)),
-            false => Arc::clone(&self.snapshot.canonical),
-        };
-        let tips = match tree_changed {
-            true => self.tips(),
-            false => self.snapshot.tips.clone(),
-        };
+        let mut snapshot = Snapshot::clone(&self.snapshot);
+        self.show_blocks(&mut snapshot);
+        self.show_canonical(&mut snapshot.canonical);
+        // Unknown only while the justified checkpoint's state is being made: as they were then.
+        if let Ok(weights) = self.store.weights() {
+            snapshot.weights = weights;
+        }
         Snapshot {
-            spec: Arc::clone(&self.spec),
-            genesis_time: self.genesis.time,
-            genesis_validators_root: self.genesis.validators_root,
-            genesis_block_root: self.genesis.block_root,
             current_slot: self.store.get_current_slot(),
             head: self.head_info(),
             justified: checkpoints.justified,
@@ -54,10 +50,78 @@ impl Chain {
             unrealized_justified: checkpoints.unrealized_justified,
             unrealized_finalized: checkpoints.unrealized_finalized,
             proposer_boost_root: self.store.proposer_boost_root(),
-            blocks: Arc::new(self.hot_entries()),
-            canonical,
-            tips,
             figures: self.figures(),
+            ..snapshot
+        }
+    }
+
+    /// Shows the blocks that were touched, and the tips as they are with these.
+    fn show_blocks(&mut self, snapshot: &mut Snapshot) {
+        let mut new = BTreeSet::new();
+        let mut some_went = false;
+        for root in std::mem::take(&mut self.pending.touched) {
+            if let Some(entry) = self.hot_entry(root) {
+                if !snapshot.blocks.contains_key(&root) {
+                    new.insert((entry.row.slot, root, entry.row.parent_root));
+                }
+                snapshot.blocks.insert_mut(root, Arc::new(entry));
+            } else if let Some(gone) = snapshot.blocks.get(&root) {
+                let slot = gone.row.slot;
+                if snapshot.canonical.get(&slot) == Some(&root) {
+                    snapshot.canonical.remove_mut(&slot);
+                }
+                snapshot.blocks.remove_mut(&root);
+                some_went = true;
+            }
+        }
+        if !new.is_empty() || some_went {
+            let tips = Arc::make_mut(&mut snapshot.tips);
+            // Parents first: a child takes its parent's place.
+            for (_, root, parent) in new {
+                tips.remove(&parent);
+                tips.insert(root);
+            }
+            // Whole branches go: nothing that stays loses a child.
+            tips.retain(|root| self.store.contains_block(*root));
+        }
+    }
+
+    /// What readers see of a block, if it is there.
+    fn hot_entry(&self, root: Root) -> Option<HotEntry> {
+        let entry = self.blocks.get(root)?;
+        let state = self.states.get(root);
+        // The finalized block's may be advanced.
+        let state = state.filter(|state| state.slot() == entry.row.slot);
+        Some(HotEntry {
+            row: entry.row,
+            block: entry.block.clone(),
+            state: state.cloned(),
+        })
+    }
+
+    /// Makes the map the chain of the head down to the last block that is there, by slot: what both
+    /// have in common stays.
+    fn show_canonical(&self, canonical: &mut SharedMap<Slot, Root>) {
+        let mut path = Vec::new();
+        let mut next = self.blocks.get(self.head);
+        while let Some(entry) = next {
+            let (slot, root) = (entry.row.slot, entry.row.root);
+            if canonical.get(&slot) == Some(&root) {
+                break;
+            }
+            path.push((slot, root));
+            next = self.blocks.get(entry.row.parent_root);
+        }
+        let common = next.map(|entry| entry.row.slot);
+        let keeps = |slot: &Slot| common.is_some_and(|common| *slot <= common);
+        while let Some(slot) = canonical.last().map(|(slot, _)| *slot) {
+            if keeps(&slot) {
+                break;
+            }
+            canonical.remove_mut(&slot);
+        }
+        for (slot, root) in path {
+            canonical.insert_mut(slot, root);
         }
     }
 
@@ -81,39 +145,6 @@ impl Chain {
             duties_state: advanced.unwrap_or(&state).clone(),
             state,
         }
-    }
-
-    fn hot_entries(&mut self) -> BTreeMap<Root, HotEntry> {
-        let mut entries = BTreeMap::new();
-        for (&root, entry) in self.blocks.iter() {
-            let state = self.states.get(root);
-            // Unknown only while the justified checkpoint's state is being made: as it was then.
-            let before = self.snapshot.blocks.get(&root);
-            let weight = self.store.get_weight(root).ok();
-            // The finalized block's may be advanced.
-            let state = state.filter(|state| state.slot() == entry.row.slot);
-            let entry = HotEntry {
-                row: entry.row,
-                block: entry.block.clone(),
-                state: state.cloned(),
-                weight: weight.or(before.map(|it| it.weight)).unwrap_or(0),
-            };
-            entries.insert(root, entry);
-        }
-        entries
-    }
-
-    fn tips(&self) -> Vec<Root> {
-        let parents: BTreeSet<Root> = self
-            .store
-            .nodes()
-            .map(|node| node.facts().parent_root)
-            .collect();
-        self.store
-            .nodes()
-            .map(|node| node.facts().root)
-            .filter(|root| !parents.contains(root))
-            .collect()
     }
 
     fn figures(&self) -> Figures {
@@ -156,9 +187,10 @@ pub(super) fn first_snapshot(parts: &Parts) -> Snapshot {
         unrealized_justified: checkpoints.unrealized_justified,
         unrealized_finalized: checkpoints.unrealized_finalized,
         proposer_boost_root: parts.store.proposer_boost_root(),
-        blocks: Arc::default(),
-        canonical: Arc::default(),
-        tips: Vec::new(),
+        blocks: SharedMap::default(),
+        canonical: SharedMap::default(),
+        weights: Arc::new([]),
+        tips: Arc::default(),
         figures: Figures::default(),
     }
 }

@@ -233,7 +233,6 @@ impl Chain {
                         self.states.remove(root);
                     }
                     self.pending.changed = true;
-                    self.pending.tree_changed = true;
                 }
                 Afterwards::Stored(root) => {
                     self.jobs.stored_states.insert(root);

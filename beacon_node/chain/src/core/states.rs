@@ -128,12 +128,14 @@ impl Chain {
 
     /// Drops states and blocks that are beyond their budgets.
     pub(super) fn fit(&mut self) {
-        let era_epochs = crate::state_source::era_epochs(&self.spec);
+        let era = crate::state_source::era_epochs(&self.spec);
         let current = compute_epoch_at_slot(self.store.get_current_slot(), &self.spec);
         let justified = self.store.justified_checkpoint();
         let unrealized = self.store.unrealized_justified_checkpoint();
         let head = self.head;
         let finalized = self.finalized;
+        // Later boundaries are made again when it is their turn.
+        let boundary = (finalized.epoch / era + 1) * era;
         // A head far behind the clock is advanced in steps.
         let step = self.states.latest_checkpoint(head, current);
         let duties = step.map_or(current, |(epoch, _)| epoch);
@@ -146,9 +148,10 @@ impl Chain {
         ]);
         self.states.fit(&pinned, |checkpoint| {
             let is_duty = checkpoint.root == head && checkpoint.epoch >= duties;
-            let is_boundary =
-                checkpoint.epoch % era_epochs == 0 && checkpoint.epoch > finalized.epoch;
-            is_duty || is_boundary || *checkpoint == justified || *checkpoint == unrealized
+            is_duty
+                || checkpoint.epoch == boundary
+                || *checkpoint == justified
+                || *checkpoint == unrealized
         });
         self.blocks.fit(self.commits.committed());
     }

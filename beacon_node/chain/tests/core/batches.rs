@@ -38,7 +38,7 @@ fn a_chain_in_batches_is_imported_finalized_and_stored() {
             .filter(|slot| slot % 64 != 0)
             .collect::<Vec<_>>()
     );
-    assert_eq!(snapshot.blocks.len(), slots.len());
+    assert_eq!(snapshot.blocks.size(), slots.len());
 }
 
 #[test]

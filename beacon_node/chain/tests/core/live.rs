@@ -3,7 +3,8 @@
 use crate::support::{Node, config, maker};
 use chain::*;
 use chain_maker::BlockOptions;
-use consensus::{Root, SignedBeaconBlock, Spec};
+use consensus::{Gwei, Root, SignedBeaconBlock, Spec};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 fn verdict(node: &Node, token: Token) -> Option<Verdict> {
@@ -295,21 +296,20 @@ fn outcomes_in_any_order_come_to_the_same() {
         nodes.push(node);
     }
     let first = nodes[0].chain.snapshot();
-    assert_eq!(first.blocks.len(), 12);
+    assert_eq!(first.blocks.size(), 12);
     assert_eq!(first.tips.len(), 2);
     for node in &nodes[1..] {
         let other = node.chain.snapshot();
         assert_eq!(first.head.root, other.head.root);
         assert_eq!(first.canonical, other.canonical);
-        let weights = |snapshot: &Snapshot| -> Vec<_> {
-            let entries = snapshot.blocks.values();
-            entries
-                .map(|entry| (entry.row.root, entry.weight))
-                .collect()
-        };
         assert_eq!(weights(first), weights(other));
         assert!(node.restarted().chain.snapshot().head.root == first.head.root);
     }
+}
+
+/// The weights of all blocks, whatever order they came in.
+fn weights(snapshot: &Snapshot) -> BTreeMap<Root, Gwei> {
+    snapshot.weights.iter().copied().collect()
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A core that is stopped at any moment goes on as one that never was.
 
-use crate::support::{Node, config, maker};
+use crate::support::{Node, chain_of, config, maker, tools};
 use chain::*;
 use chain_maker::{BlockOptions, ChainMaker, ChainOptions, make_chain};
 use consensus::*;
@@ -47,8 +47,11 @@ fn assert_same(one: &Node, other: &Node, when: &str) {
     assert_eq!(a.proposer_boost_root, b.proposer_boost_root, "boost {when}");
     assert_eq!(a.canonical, b.canonical, "canonical chain {when}");
     let rows = |snapshot: &Snapshot| -> Vec<_> {
+        let weights: BTreeMap<Root, Gwei> = snapshot.weights.iter().copied().collect();
         let entries = snapshot.blocks.values();
-        entries.map(|entry| (entry.row, entry.weight)).collect()
+        entries
+            .map(|entry| (entry.row, weights.get(&entry.row.root).copied()))
+            .collect()
     };
     let finalized = a.finalized.root;
     for (a, b) in rows(a).into_iter().zip(rows(b)) {
@@ -59,7 +62,7 @@ fn assert_same(one: &Node, other: &Node, when: &str) {
             assert_eq!(a, b, "rows and weights {when}");
         }
     }
-    assert_eq!(a.blocks.len(), b.blocks.len());
+    assert_eq!(a.blocks.size(), b.blocks.size());
     let slashed =
         |node: &Node| -> Vec<_> { node.chain.fork_choice().equivocating_indices().collect() };
     assert_eq!(
@@ -173,6 +176,132 @@ fn dumped_votes_come_back() {
         .equivocating_indices()
         .collect();
     assert_eq!(slashed, [3, 4]);
+}
+
+/// A node that was stopped after 420 slots in which nothing was finalized, half of the validators
+/// voting, with a block in each slot, and beside the chain one of slot 101; and the slot of the last
+/// state that it stored on the way.
+fn without_finality() -> (Node, Slot) {
+    let mut maker = maker();
+    maker.set_participation(50);
+    let mut blocks = chain_of(&mut maker, 1..=100);
+    let side = maker.block_on(maker.head(), 101, &BlockOptions::default());
+    blocks.extend(chain_of(&mut maker, 102..=420));
+    blocks.insert(100, Arc::new(side.unwrap().block));
+    let mut node = Node::new(maker.genesis(), config());
+    node.tick_to(420, 0);
+    let (main, rest) = (&blocks[..100], &blocks[101..]);
+    for chunk in [main, &blocks[100..101], rest] {
+        for chunk in chunk.chunks(50) {
+            assert_eq!(node.batch(chunk).error, None);
+        }
+    }
+    node.apply(Input::Shutdown);
+    node.run();
+    assert_eq!(node.chain.snapshot().finalized.epoch, 0);
+    let model = node.model.lock().unwrap();
+    let stored = model.states.values().map(BeaconState::slot).max().unwrap();
+    let dump = model.votes.as_ref().unwrap();
+    assert_eq!((model.hot.len(), dump.slot), (420, 420));
+    drop(model);
+    (node, stored)
+}
+
+#[test]
+fn a_start_reads_only_the_blocks_that_it_needs() {
+    let (node, stored) = without_finality();
+    assert!((256..356).contains(&stored), "{stored}");
+    let again = node.restarted();
+    assert_same(&node, &again, "without finality");
+    let votes = |node: &Node| node.chain.fork_choice().latest_messages();
+    assert!(votes(&node).iter().flatten().count() > 20);
+    assert_eq!(votes(&node), votes(&again));
+    let weights = &node.chain.snapshot().weights;
+    assert!(weights.iter().filter(|(_, weight)| *weight > 0).count() > 400);
+    // Those after the last stored state, once each, and no other.
+    let mut model = again.model.lock().unwrap();
+    let hot = model.hot.iter().map(|hot| hot.row);
+    let needed: Vec<Root> = hot
+        .filter(|row| row.slot > stored)
+        .map(|row| row.root)
+        .collect();
+    assert_eq!(needed.len() as u64, 420 - stored);
+    assert_eq!(std::mem::take(&mut model.read), needed);
+    let shown = &again.chain.snapshot().blocks;
+    let in_memory = shown.values().filter(|entry| entry.block.is_some());
+    assert_eq!(in_memory.count(), needed.len());
+}
+
+#[test]
+fn a_start_reads_the_finalized_blocks_after_the_stored_state() {
+    let mut maker = maker();
+    let blocks = chain_of(&mut maker, 1..=48);
+    let config = Config {
+        state_interval_epochs: 100,
+        ..config()
+    };
+    let mut node = Node::new(maker.genesis(), config);
+    node.tick_to(48, 0);
+    assert_eq!(node.batch(&blocks).error, None);
+    let split = node.model.lock().unwrap().split;
+    assert_eq!(split.slot, 32);
+    let again = node.restarted();
+    assert_same(&node, &again, "with finalized blocks");
+    let all: Vec<Root> = blocks
+        .iter()
+        .map(|it| it.message.hash_tree_root())
+        .collect();
+    assert_eq!(again.model.lock().unwrap().read, all, "each once, in order");
+    // One that was lost, and a list that ends too early.
+    let tools = tools(&node.model);
+    let start = |recovered| Chain::start(node.config.clone(), recovered, &tools, node.now).err();
+    let recovered = || node.model.lock().unwrap().recovered();
+    let lost = |root| node.model.lock().unwrap().lost.insert(root, None);
+    let mut short = recovered();
+    short.finalized_blocks.pop();
+    let error = start(short);
+    assert!(
+        matches!(error, Some(StartError::Inconsistent(_))),
+        "{error:?}"
+    );
+    lost(all[5]);
+    let error = start(recovered());
+    assert!(
+        matches!(&error, Some(StartError::Unreadable { slot: 6, root, .. }) if *root == all[5]),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_block_that_cannot_be_read_is_named_if_it_is_needed() {
+    let (node, stored) = without_finality();
+    let tools = tools(&node.model);
+    let hot = node.model.lock().unwrap().hot.clone();
+    let start_without = |slot: Slot, said: Option<&str>| {
+        let row = hot.iter().find(|hot| hot.row.slot == slot).unwrap().row;
+        let mut model = node.model.lock().unwrap();
+        model.lost = BTreeMap::from([(row.root, said.map(str::to_owned))]);
+        let recovered = model.recovered();
+        drop(model);
+        let started = Chain::start(node.config.clone(), recovered, &tools, node.now);
+        (row.root, started.err().map(|error| error.to_string()))
+    };
+    for slot in [stored + 1, 400, 420] {
+        for said in [None, Some("hot/0.redb is damaged: its checksum is wrong")] {
+            let (root, error) = start_without(slot, said);
+            let error = error.unwrap();
+            assert!(
+                error.contains(&format!("block {root} of slot {slot}")),
+                "{error}"
+            );
+            let reason = said.unwrap_or("the store does not have it");
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+    // What is not needed may be damaged: that is found when it is read.
+    for slot in [1, 101, stored] {
+        assert_eq!(start_without(slot, None).1, None);
+    }
 }
 
 trait Stops {

@@ -24,6 +24,10 @@ pub(crate) struct Model {
     pub(crate) votes: Option<VoteDump>,
     pub(crate) last_seq: u64,
     pub(crate) durable_seq: u64,
+    /// Blocks that were read, in order.
+    pub(crate) read: Vec<Root>,
+    /// Blocks that cannot be read, and what is said of them; of those that are not there, nothing.
+    pub(crate) lost: BTreeMap<Root, Option<String>>,
 }
 
 impl Model {
@@ -50,6 +54,8 @@ impl Model {
             votes: None,
             last_seq: 0,
             durable_seq: 0,
+            read: Vec::new(),
+            lost: BTreeMap::new(),
         }
     }
 
@@ -100,6 +106,7 @@ impl Model {
             let is_final = self.finalized.get(&slot).is_some_and(|it| it.0 == *root);
             is_final || self.hot.iter().any(|hot| hot.row.root == *root)
         });
+        assert!(finalize.boundary_states.len() <= 1, "one era in a step");
         for state in finalize.boundary_states {
             let era = state.spec().SLOTS_PER_HISTORICAL_ROOT;
             assert_eq!(state.slot(), self.boundaries.len() as u64 * era);
@@ -137,7 +144,10 @@ impl Model {
                 state: base.1.clone(),
             },
             finalized_blocks: after
-                .map(|(_, (_, block))| block.clone().unwrap())
+                .map(|(slot, (root, _))| BlockId {
+                    slot: *slot,
+                    root: *root,
+                })
                 .collect(),
             hot_states: hot_states
                 .map(|(root, state)| StoredState {
@@ -145,7 +155,7 @@ impl Model {
                     state: state.clone(),
                 })
                 .collect(),
-            hot_blocks: self.hot.clone(),
+            hot_blocks: self.hot.iter().map(|hot| hot.row).collect(),
             chain: self.chain,
             votes: self.votes.clone(),
             last_seq: self.last_seq,
@@ -158,7 +168,13 @@ struct ModelHistory(Arc<Mutex<Model>>);
 
 impl History for ModelHistory {
     fn block(&self, root: Root) -> Result<Option<Arc<SignedBeaconBlock>>, String> {
-        let model = self.0.lock().unwrap();
+        let mut model = self.0.lock().unwrap();
+        model.read.push(root);
+        match model.lost.get(&root) {
+            Some(Some(error)) => return Err(error.clone()),
+            Some(None) => return Ok(None),
+            None => {}
+        }
         let hot = model.hot.iter().find(|hot| hot.row.root == root);
         let finalized = model.finalized.values().find(|it| it.0 == root);
         Ok(hot
@@ -232,7 +248,9 @@ impl Node {
 
     /// The same node after a stop; what was not committed is lost.
     pub(crate) fn restarted(&self) -> Node {
-        let model = Arc::new(Mutex::new(self.model.lock().unwrap().clone()));
+        let mut model = self.model.lock().unwrap().clone();
+        model.read.clear();
+        let model = Arc::new(Mutex::new(model));
         Node::start(model, self.config.clone(), self.now)
     }
 

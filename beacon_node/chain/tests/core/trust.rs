@@ -133,7 +133,7 @@ fn awaited_blocks_are_asked_for_once_in_a_slot() {
     assert_eq!(requests(&node), [first.root, first.root]);
     node.apply(Input::RequestedBlock(0, Arc::new(first.block)));
     node.run();
-    assert_eq!(node.chain.snapshot().blocks.len(), 4);
+    assert_eq!(node.chain.snapshot().blocks.size(), 4);
     node.tick_to(5, 0);
     assert_eq!(requests(&node).len(), 2);
 }

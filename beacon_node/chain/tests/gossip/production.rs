@@ -6,7 +6,7 @@ use chain::pools::pack_attestations;
 use chain::production::{
     BlockRequest, Ingredients, ProductionError, attestation_data, produce_block,
 };
-use chain::{ApiCall, HeadInfo, Snapshot, Toolbox, Verdict};
+use chain::{ApiCall, HeadInfo, SharedMap, Snapshot, Toolbox, Verdict};
 use chain_maker::{BlockOptions, Dice};
 use consensus::helpers::{get_beacon_committee, get_beacon_proposer_index, get_current_epoch};
 use consensus::transition::{SignatureMode, Signatures, state_transition};
@@ -227,9 +227,10 @@ fn snapshot(world: &World, duties_slot: Slot) -> Snapshot {
         unrealized_justified: checkpoint,
         unrealized_finalized: checkpoint,
         proposer_boost_root: Root::ZERO,
-        blocks: Arc::default(),
-        canonical: Arc::default(),
-        tips: Vec::new(),
+        blocks: SharedMap::default(),
+        canonical: SharedMap::default(),
+        weights: Arc::new([]),
+        tips: Arc::default(),
         figures: Default::default(),
     }
 }

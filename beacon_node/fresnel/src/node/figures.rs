@@ -245,7 +245,7 @@ fn core_figures(snapshot: &Snapshot, out: &mut Out) -> fmt::Result {
         (
             "fresnel_hot_blocks",
             "Blocks that are not finalized",
-            snapshot.blocks.len() as u64,
+            snapshot.blocks.size() as u64,
         ),
         (
             "fresnel_tips",

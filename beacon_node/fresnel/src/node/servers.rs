@@ -30,6 +30,7 @@ const GRACE: Duration = Duration::from_secs(4);
 pub(crate) struct Sockets {
     api: Option<TcpListener>,
     metrics: Option<TcpListener>,
+    limits: Limits,
 }
 
 impl Sockets {
@@ -41,6 +42,11 @@ impl Sockets {
         Ok(Sockets {
             api: api.transpose()?,
             metrics: metrics.transpose()?,
+            limits: Limits {
+                hosts: args.http_host.clone(),
+                origins: args.http_allow_origin.clone(),
+                ..Limits::default()
+            },
         })
     }
 
@@ -70,7 +76,7 @@ impl Sockets {
                 let _ = stopped.wait_for(|stop| *stop).await;
             };
             let listener = tokio::net::TcpListener::from_std(listener)?;
-            let served = http_api::serve(listener, context, Limits::default(), shutdown);
+            let served = http_api::serve(listener, context, self.limits, shutdown);
             api = Some(runtime.spawn(served));
             info!("the REST API is at http://{address}");
         }

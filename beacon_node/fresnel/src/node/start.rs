@@ -77,7 +77,7 @@ fn open(
 ) -> anyhow::Result<Opened> {
     let settings = Settings {
         retention: args.retention,
-        max_finalized_bytes: None,
+        max_finalized_bytes: args.retention_gib.map(|gib| u64::from(gib) << 30),
     };
     if let Some(opened) = datadir.open(network, &settings)? {
         if args.genesis_state.is_some() || args.interop_genesis.is_some() {

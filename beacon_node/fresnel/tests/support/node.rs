@@ -134,6 +134,12 @@ impl Node {
         get(self.api.unwrap(), path, "application/octet-stream")
     }
 
+    /// Asks the REST API as a web page of `origin` would that calls the node by `host`.
+    pub(crate) fn get_from_page(&self, path: &str, host: &str, origin: &str) -> Answer {
+        let headers = format!("Host: {host}\r\nOrigin: {origin}\r\n");
+        request(self.api.unwrap(), path, &headers)
+    }
+
     /// The `data` of an answer of the REST API.
     pub(crate) fn data(&self, path: &str) -> serde_json::Value {
         self.get(path).json()["data"].take()
@@ -201,11 +207,14 @@ impl Drop for Node {
 }
 
 fn get(address: SocketAddr, path: &str, accept: &str) -> Answer {
+    let headers = format!("Host: {address}\r\nAccept: {accept}\r\n");
+    request(address, path, &headers)
+}
+
+fn request(address: SocketAddr, path: &str, headers: &str) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(SILENCE)).unwrap();
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
-    );
+    let request = format!("GET {path} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).unwrap();

@@ -1,18 +1,23 @@
-//! A disk in memory that can lose its power: synced bytes and names survive for sure, of the others
-//! some.
+//! A disk in memory that can lose its power: synced bytes survive for sure, and names of synced
+//! folders; of the others any, in sectors, pages or as a whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex};
 use store::{Disk, DiskFile, OpenMode};
 
-/// What survives or not as a whole, bytes.
+/// The least that survives or not as a whole, bytes.
+const SECTOR: usize = 512;
+/// What systems read and often write as a whole, bytes.
 const PAGE: usize = 4096;
+/// Of so many images one keeps the first few of the unsynced changes of names: the others any.
+const IN_ORDER: u64 = 4;
 
 #[derive(Clone, Default)]
 struct Content {
     now: Vec<u8>,
     synced: Arc<Vec<u8>>,
+    /// Sectors that changed since the last sync.
     dirty: BTreeSet<usize>,
     /// Pages that were read.
     read: BTreeSet<usize>,
@@ -46,6 +51,7 @@ struct MemoryFile {
     disk: Memory,
     path: String,
     content: File,
+    is_writable: bool,
 }
 
 impl NameChange {
@@ -80,12 +86,18 @@ impl Memory {
         self.0.lock().unwrap().failing = Some(files.to_owned());
     }
 
-    /// What the disk may hold after a power cut: any of the unsynced names and pages.
+    /// What the disk may hold after a power cut: any of the unsynced names and bytes.
     pub(crate) fn after_power_cut(&self, seed: u64) -> Memory {
         let state = self.0.lock().unwrap();
         let mut names = state.synced_names.clone();
+        let in_order = mix(seed, 998).is_multiple_of(IN_ORDER);
+        let first = mix(seed, 999) % (state.pending.len() as u64 + 1);
         for (number, change) in (0..).zip(&state.pending) {
-            if mix(seed, number).is_multiple_of(2) {
+            let is_kept = match in_order {
+                true => number < first,
+                false => mix(seed, number).is_multiple_of(2),
+            };
+            if is_kept {
                 change.apply(&mut names);
             }
         }
@@ -135,6 +147,13 @@ impl Memory {
             .collect()
     }
 
+    /// The same files with one replaced.
+    pub(crate) fn with(files: &BTreeMap<String, Vec<u8>>, path: &str, bytes: Vec<u8>) -> Memory {
+        let mut files = files.clone();
+        files.insert(path.to_owned(), bytes);
+        Memory::of(files)
+    }
+
     fn change(&self) -> io::Result<()> {
         let mut state = self.0.lock().unwrap();
         state.count += 1;
@@ -161,16 +180,18 @@ impl Memory {
     }
 }
 
-/// A mix of the pages of both contents.
+/// A mix of both contents, in parts of some size.
 fn torn(content: &Content, seed: u64) -> Vec<u8> {
     let mut bytes = content.now.clone();
     if mix(seed, 0).is_multiple_of(2) {
         bytes.resize(content.synced.len(), 0);
     }
-    for page in &content.dirty {
-        let start = (page * PAGE).min(bytes.len());
-        let end = (start + PAGE).min(bytes.len());
-        if mix(seed, 1 + *page as u64).is_multiple_of(2) {
+    let part = [SECTOR, PAGE, usize::MAX][(mix(seed, 1) % 3) as usize];
+    for sector in &content.dirty {
+        let start = (sector * SECTOR).min(bytes.len());
+        let end = (start + SECTOR).min(bytes.len());
+        let number = sector * SECTOR / part;
+        if mix(seed, 2 + number as u64).is_multiple_of(2) {
             for (at, byte) in (start..end).zip(&mut bytes[start..end]) {
                 *byte = content.synced.get(at).copied().unwrap_or(0);
             }
@@ -212,6 +233,7 @@ impl Disk for Memory {
             disk: self.clone(),
             path: path.to_owned(),
             content,
+            is_writable: mode != OpenMode::Read,
         }))
     }
 
@@ -264,12 +286,19 @@ impl Disk for Memory {
 
 impl Content {
     fn touch(&mut self, from: usize, to: usize) {
-        self.dirty.extend(from / PAGE..to.div_ceil(PAGE));
+        self.dirty.extend(from / SECTOR..to.div_ceil(SECTOR));
     }
 }
 
 impl MemoryFile {
     fn change(&self) -> io::Result<()> {
+        if !self.is_writable {
+            return Err(ErrorKind::PermissionDenied.into());
+        }
+        self.change_or_sync()
+    }
+
+    fn change_or_sync(&self) -> io::Result<()> {
         let failing = self.disk.0.lock().unwrap().failing.clone();
         match failing.is_some_and(|files| self.path.starts_with(&files)) {
             true => Err(io::Error::other("no space left")),
@@ -317,7 +346,7 @@ impl DiskFile for MemoryFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.change()?;
+        self.change_or_sync()?;
         let mut content = self.content.lock().unwrap();
         content.synced = Arc::new(content.now.clone());
         content.dirty.clear();
