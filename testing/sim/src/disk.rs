@@ -153,16 +153,24 @@ impl SimDisk {
             .collect()
     }
 
-    /// Inverts one bit of a file, as a failing disk does: nobody is told.
+    /// Inverts one bit of a file, as a failing disk does: nobody is told. Gives the file, which may
+    /// have lost its name when the bit is to be turned back.
     ///
     /// # Panics
     /// If there is no such byte.
-    pub(crate) fn flip_bit(&self, path: &str, offset: u64, bit: u8) {
-        let mut platter = self.0.lock();
-        let Some(Entry::File(id)) = platter.names.get(path).copied() else {
-            panic!("there is no file {path}");
+    pub(crate) fn flip_bit(&self, path: &str, offset: u64, bit: u8) -> u64 {
+        let file = match self.0.lock().names.get(path) {
+            Some(Entry::File(id)) => *id,
+            _ => panic!("there is no file {path}"),
         };
-        let content = platter.files.get_mut(&id).expect("a name has its file");
+        self.flip_bit_of(file, offset, bit);
+        file
+    }
+
+    /// [`SimDisk::flip_bit`] of a file that may have been replaced under its name.
+    pub(crate) fn flip_bit_of(&self, file: u64, offset: u64, bit: u8) {
+        let mut platter = self.0.lock();
+        let content = platter.files.get_mut(&file).expect("files stay");
         content.bytes[offset as usize] ^= 1 << (bit % 8);
     }
 }

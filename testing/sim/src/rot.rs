@@ -51,10 +51,11 @@ impl Simulation {
             return Ok(false);
         };
         let before = read_all(&live.reader, canonical);
-        it.disk.flip_bit(path, at, bit);
+        let file = it.disk.flip_bit(path, at, bit);
         let after = read_all(&live.reader, canonical);
         let mut found = !live.reader.verify(|_| ()).is_empty();
-        it.disk.flip_bit(path, at, bit);
+        // Not by its name: a damaged sidecar was replaced by a good one.
+        it.disk.flip_bit_of(file, at, bit);
         for ((block, before), (_, after)) in before.iter().zip(after) {
             match (before, after) {
                 (Err(error), _) => return Err(format!("{block}: {error}")),

@@ -52,10 +52,7 @@ impl Chain {
         let Some(blocks) = self.blocks_between(checkpoint.root) else {
             return;
         };
-        let pruned = match checkpoint == goal {
-            true => self.prune(goal),
-            false => Vec::new(),
-        };
+        let pruned = self.prune(checkpoint, goal);
         let previous = std::mem::replace(&mut self.finalized, checkpoint);
         let mut leaving: BTreeSet<Root> = blocks.iter().copied().collect();
         leaving.insert(previous.root);
@@ -101,22 +98,42 @@ impl Chain {
         }
     }
 
-    /// Drops from the tree what finality leaves impossible or behind; gives the blocks that are not
-    /// finalized themselves.
-    fn prune(&mut self, goal: Checkpoint) -> Vec<Root> {
-        let mut finalized = BTreeSet::new();
+    /// Drops the blocks that `checkpoint` leaves impossible, and gives them; at the end of the way to
+    /// `goal` also the fork choice's nodes of these and of what is behind.
+    fn prune(&mut self, checkpoint: Checkpoint, goal: Checkpoint) -> Vec<Root> {
+        let mut canonical = BTreeSet::new();
         let mut next = self.store.node(goal.root);
         while let Some(node) = next {
-            finalized.insert(node.facts().root);
+            canonical.insert(node.facts().root);
             next = self.store.node(node.facts().parent_root);
         }
-        let mut pruned = self.store.prune();
-        pruned.retain(|root| !finalized.contains(root));
+        let mut pruned = match checkpoint == goal {
+            true => self.store.prune(),
+            false => self.conflicting(checkpoint),
+        };
+        // An earlier step has taken its own.
+        pruned.retain(|root| !canonical.contains(root) && self.blocks.contains(*root));
         for &root in &pruned {
             self.blocks.remove(root);
             self.states.remove(root);
         }
         pruned
+    }
+
+    /// The blocks of the tree that do not descend from a checkpoint, its own ancestors among them.
+    fn conflicting(&self, checkpoint: Checkpoint) -> Vec<Root> {
+        let start = self.start_of(checkpoint.epoch).unwrap_or(Slot::MAX);
+        let mut descends = BTreeSet::from([checkpoint.root]);
+        let mut others = Vec::new();
+        for node in self.store.nodes() {
+            let facts = node.facts();
+            if facts.slot > start && descends.contains(&facts.parent_root) {
+                descends.insert(facts.root);
+            } else if facts.root != checkpoint.root {
+                others.push(facts.root);
+            }
+        }
+        others
     }
 
     /// The chain of the new finalized block after the last one.

@@ -82,7 +82,7 @@ impl Chain {
                 tips.insert(root);
             }
             // Whole branches go: nothing that stays loses a child.
-            tips.retain(|root| self.store.contains_block(*root));
+            tips.retain(|root| snapshot.blocks.contains_key(root));
         }
     }
 
