@@ -14,10 +14,6 @@ use rows::{BlockRow, HotRow, Recovered, StoredState};
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-/// Most states of blocks that are not finalized that are read at a start, the newest: they share
-/// nothing with each other in memory.
-const RECOVERED_STATES: usize = 8;
-
 /// Opens a store, reconciling what a crash left. `None` if there is none, or one whose creation was
 /// interrupted.
 ///
@@ -198,17 +194,18 @@ fn recover(
     let head = &writer.head;
     let shared = &writer.shared;
     let (base, finalized_blocks) = base(shared, head, reader)?;
-    let mut hot_states = Vec::new();
-    let hot_entries = head.states.iter().rev().filter(|entry| !entry.is_final);
-    for entry in hot_entries.take(RECOVERED_STATES) {
-        hot_states.push(state_files::read(&*shared.disk, entry, &shared.spec)?);
-    }
+    let hot_states = head.states.iter();
+    let hot_states = hot_states.filter(|it| !it.is_final && it.slot == it.block_slot);
+    let hot_states = hot_states.map(|it| BlockId {
+        slot: it.slot,
+        root: it.block_root,
+    });
     Ok(Recovered {
         anchor: head.anchor,
         split: head.split,
         base,
         finalized_blocks,
-        hot_states,
+        hot_states: hot_states.collect(),
         hot_blocks,
         chain: head.chain,
         votes: shared.index.votes(head)?,

@@ -19,6 +19,7 @@ use crate::{Effect, HotStates, Input, InvalidRoots, Milliseconds, Snapshot};
 use arrivals::Arrivals;
 use commits::Commits;
 use consensus::*;
+use finality::FinalityStep;
 use fork_choice::Store;
 use jobs::Jobs;
 use publish::Pending;
@@ -94,6 +95,10 @@ pub struct Chain {
     head_since: Slot,
     /// The newest finalized checkpoint that was handed to the store.
     finalized: Checkpoint,
+    /// The next step of finality, while it waits for its state.
+    step: Option<FinalityStep>,
+    /// The batch that holds the last step.
+    finalizing_seq: u64,
     /// Epoch of the last state that was handed to the store.
     stored_state_epoch: Epoch,
     /// Epoch of the last state that was stored, or the finalized one.
@@ -149,6 +154,8 @@ impl Chain {
             head: parts.head,
             head_state: parts.head_state,
             finalized: parts.finalized,
+            step: None,
+            finalizing_seq: 0,
             stored_state_epoch: parts.stored_state_epoch,
             far_state_epoch: parts.far_state_epoch.max(parts.finalized.epoch),
             jobs: Jobs::new(parts.stored_states),

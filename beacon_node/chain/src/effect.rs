@@ -182,6 +182,13 @@ pub enum Notice {
         /// The violated assertion.
         why: String,
     },
+    /// The state after a block cannot be made again from what is stored.
+    StateUnavailable {
+        /// The block's root.
+        root: Root,
+        /// What is missing or broken.
+        why: String,
+    },
     /// A validator contradicted itself.
     AttesterSlashed(Vec<ValidatorIndex>),
     /// Two finalized checkpoints contradict each other: more than a third of the stake is slashable.

@@ -9,7 +9,7 @@ use consensus::helpers::*;
 use consensus::transition::{process_slots, unrealized_checkpoints};
 use consensus::*;
 use fork_choice::{BlockFacts, Checkpoints, JustifiedBalances, Restored, Store};
-use rows::{BlockId, BlockRow, Recovered, StoredState};
+use rows::{BlockId, BlockRow, Recovered};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -62,10 +62,13 @@ impl Chain {
         }
         let mut replayer = Replayer {
             states: HotStates::new(config.hot_state_bytes),
-            stored: stored_states(recovered.hot_states, &recovered.hot_blocks),
+            stored: stored_states(&recovered),
             blocks,
             last_seq: recovered.last_seq,
-            finalized: anchor.root,
+            finalized: Checkpoint {
+                epoch: recovered.split.checkpoint.epoch,
+                root: anchor.root,
+            },
             store,
             tools,
         };
@@ -220,27 +223,26 @@ fn genesis_root(recovered: &Recovered, state: &BeaconState) -> Root {
     }
 }
 
-/// The stored post-states of blocks of the tree.
-fn stored_states(states: Vec<StoredState>, hot_blocks: &[BlockRow]) -> BTreeMap<Root, BeaconState> {
-    let rows = hot_blocks.iter();
-    let slots: BTreeMap<Root, Slot> = rows.map(|row| (row.root, row.slot)).collect();
-    states
-        .into_iter()
-        .filter(|stored| slots.get(&stored.block_root) == Some(&stored.state.slot()))
-        .map(|stored| (stored.block_root, stored.state))
-        .collect()
+/// The blocks of the tree whose post-states are stored.
+fn stored_states(recovered: &Recovered) -> BTreeMap<Root, Slot> {
+    let hot = recovered.hot_blocks.iter().map(|row| row.root);
+    let hot: BTreeSet<Root> = hot.collect();
+    let stored = recovered.hot_states.iter();
+    let stored = stored.filter(|id| hot.contains(&id.root));
+    stored.map(|id| (id.root, id.slot)).collect()
 }
 
 /// Makes the states of hot blocks again.
 struct Replayer<'a> {
     store: Store,
     states: HotStates,
-    stored: BTreeMap<Root, BeaconState>,
+    /// Blocks whose post-states are stored, with their slots.
+    stored: BTreeMap<Root, Slot>,
     /// All blocks of the tree; in memory are those that were needed, the last ones at least.
     blocks: HotBlocks,
     /// Number of the last batch: the store has all of them.
     last_seq: u64,
-    finalized: Root,
+    finalized: Checkpoint,
     tools: &'a Toolbox,
 }
 
@@ -256,8 +258,8 @@ impl Replayer<'_> {
     }
 
     fn newest_stored_epoch(&self) -> Epoch {
-        let epochs = self.stored.values().map(get_current_epoch);
-        epochs.max().unwrap_or(0)
+        let newest = self.stored.values().max().copied().unwrap_or(0);
+        compute_epoch_at_slot(newest, self.store.spec())
     }
 
     fn row(&self, root: Root) -> Result<BlockRow, StartError> {
@@ -280,13 +282,29 @@ impl Replayer<'_> {
         Ok(block)
     }
 
+    /// The stored post-state of a block. One that cannot be read is made from an earlier one, and not
+    /// relied on again.
+    fn stored_state(&mut self, root: Root) -> Option<BeaconState> {
+        let slot = *self.stored.get(&root)?;
+        let state = self.tools.history.state(root).ok().flatten();
+        let state = state.filter(|state| state.slot() == slot);
+        if state.is_none() {
+            self.stored.remove(&root);
+        }
+        state
+    }
+
     /// The post-state of a block of the tree.
     fn state_of(&mut self, root: Root) -> Result<BeaconState, StartError> {
         let mut path = Vec::new();
         let mut at = root;
         let mut state = loop {
-            if let Some(state) = self.states.get(at).or_else(|| self.stored.get(&at)) {
+            if let Some(state) = self.states.get(at) {
                 break state.clone();
+            }
+            if let Some(state) = self.stored_state(at) {
+                self.states.insert_read(at, state.clone());
+                break state;
             }
             path.push(at);
             at = self.row(at)?.parent_root;
@@ -308,10 +326,11 @@ impl Replayer<'_> {
 
     fn fit(&mut self, root: Root) {
         let justified = self.store.justified_checkpoint().root;
-        let pinned = BTreeSet::from([self.finalized, justified, root]);
-        let era_epochs = era_epochs(self.store.spec());
+        let pinned = BTreeSet::from([self.finalized.root, justified, root]);
+        let era = era_epochs(self.store.spec());
+        let boundary = (self.finalized.epoch / era + 1) * era;
         self.states
-            .fit(&pinned, |checkpoint| checkpoint.epoch % era_epochs == 0);
+            .fit(&pinned, |checkpoint| checkpoint.epoch == boundary);
     }
 
     /// Applies the votes and slashings in a block again.

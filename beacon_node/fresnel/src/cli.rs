@@ -99,10 +99,10 @@ pub(crate) struct Node {
     #[arg(long, value_name = "PORT", default_value_t = 5052)]
     pub(crate) http_port: u16,
     /// A host name by which the REST API may be called, beside localhost and addresses; * for any
-    #[arg(long, value_name = "NAME", num_args = 1..)]
+    #[arg(long, value_name = "NAME", num_args = 1.., value_parser = host_name)]
     pub(crate) http_host: Vec<String>,
     /// An origin whose web pages may read the REST API, as in https://page.example; * for any
-    #[arg(long, value_name = "ORIGIN", num_args = 1..)]
+    #[arg(long, value_name = "ORIGIN", num_args = 1.., value_parser = origin)]
     pub(crate) http_allow_origin: Vec<String>,
     /// Serve no REST API
     #[arg(long)]
@@ -142,6 +142,22 @@ pub(crate) struct Node {
 pub(crate) enum LogFormat {
     Pretty,
     Json,
+}
+
+fn host_name(text: &str) -> Result<String, String> {
+    match text.is_empty() || text.contains([':', '/']) {
+        true => Err("give a name alone, without a scheme or a port".into()),
+        false => Ok(text.to_owned()),
+    }
+}
+
+fn origin(text: &str) -> Result<String, String> {
+    let place = text.split_once("://").map(|(_, place)| place);
+    let is_origin = place.is_some_and(|place| !place.is_empty() && !place.contains('/'));
+    match text == "*" || is_origin {
+        true => Ok(text.to_owned()),
+        false => Err("give scheme, host and port alone, as in https://page.example".into()),
+    }
 }
 
 fn retention(text: &str) -> Result<Retention, String> {

@@ -279,6 +279,13 @@ fn names_and_pages_are_allowed_by_option() {
     );
     node.stop().ok();
 
+    for (option, value) in [
+        ("--http-host", "beacon.example:5052"),
+        ("--http-allow-origin", "https://page.example/"),
+    ] {
+        let run = fresnel(["node", option, value].into_iter().chain(scene.args(&[])));
+        assert!(run.code == 2 && run.stderr.contains("alone"), "{run:?}");
+    }
     let options = ["--http-host", name, "--http-allow-origin", page];
     let node = Node::up(&scene.args(&options));
     let answer = node.get_from_page(PATH, name, page);

@@ -162,8 +162,8 @@ pub struct Recovered {
     pub base: StoredState,
     /// The canonical blocks after the base state's up to and including the split's, in order.
     pub finalized_blocks: Vec<BlockId>,
-    /// Stored states of blocks that are not finalized, the newest few, any order.
-    pub hot_states: Vec<StoredState>,
+    /// Blocks that are not finalized whose post-states are stored, any order.
+    pub hot_states: Vec<BlockId>,
     /// Blocks that are not finalized: parents first, each one's parent is the split's block or
     /// before it in this list.
     pub hot_blocks: Vec<BlockRow>,

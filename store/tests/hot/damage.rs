@@ -33,8 +33,9 @@ fn ask(disk: &std::sync::Arc<dyn Disk>) -> Result<Answers, StoreError> {
         answers.push(format!("{id:?}").into_bytes());
         answers.push(block(reader, id.root)?);
     }
-    for state in &it.hot_states {
-        answers.push(state.state.hash_tree_root().to_vec());
+    for id in &it.hot_states {
+        let state = reader.state(id.root)?;
+        answers.push(state.map_or(Vec::new(), |state| state.hash_tree_root().to_vec()));
     }
     for row in &it.hot_blocks {
         answers.push(format!("{row:?}").into_bytes());

@@ -261,7 +261,7 @@ impl Script {
         let place = |row: &BlockRow| (row.slot, row.root);
         assert!(recovered.hot_blocks.is_sorted_by_key(place));
         for state in &recovered.hot_states {
-            assert!(hot.contains(&state.block_root));
+            assert!(hot.contains(&state.root));
         }
         self.check_base(opened, &model);
         self.check_reads(opened, &model);

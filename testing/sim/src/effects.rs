@@ -85,6 +85,9 @@ impl Simulation {
             Notice::InvalidBlock { root, slot, why } => Err(format!(
                 "block {root} of slot {slot}, which is valid, was refused: {why}"
             )),
+            Notice::StateUnavailable { root, why } => {
+                Err(format!("the state after {root} cannot be made: {why}"))
+            }
             Notice::ConflictingFinality => Err("the core sees conflicting finality".into()),
             Notice::AttesterSlashed(_) | Notice::PhaseEnds(_) => Ok(()),
         }

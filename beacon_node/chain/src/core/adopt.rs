@@ -137,7 +137,7 @@ impl Chain {
             return;
         }
         let Some(state) = self.states.get(root).cloned() else {
-            self.request_state(root, effects);
+            self.request_state(crate::Class::Import, root, effects);
             return;
         };
         let old = std::mem::replace(&mut self.head, root);

@@ -246,6 +246,9 @@ impl Chain {
         let Some(parent) = self.store.node(block.parent_root) else {
             return Gate::UnknownParent;
         };
+        if !parent.on_finalized_branch() {
+            return Gate::Finalized;
+        }
         let epoch = compute_epoch_at_slot(block.slot, &self.spec);
         let advanced = self.states.latest_checkpoint(block.parent_root, epoch);
         let from = advanced.map_or(0, |(_, state)| state.slot());

@@ -13,12 +13,26 @@ use std::collections::BTreeSet;
 /// from memory is replayed from these.
 const FAR_STATE_EPOCHS: u64 = 32;
 
+/// The checkpoint to finalize next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FinalityStep {
+    /// The fork choice's finalized checkpoint: where the steps lead.
+    goal: Checkpoint,
+    /// The checkpoint that was finalized before.
+    from: Checkpoint,
+    pub(super) checkpoint: Checkpoint,
+    /// The era boundary that is crossed.
+    crosses: Option<Checkpoint>,
+}
+
 impl Chain {
     /// Hands a new finalized checkpoint to the store once everything for that is at hand; until then
     /// it stays behind the fork choice's.
     pub(super) fn advance_finality(&mut self, effects: &mut Vec<Effect>) {
         let goal = self.store.finalized_checkpoint();
-        if goal.epoch <= self.finalized.epoch {
+        // One step at a time: what it holds in memory goes before the next one comes.
+        let is_under_way = self.commits.committed() < self.finalizing_seq;
+        if goal.epoch <= self.finalized.epoch || is_under_way {
             return;
         }
         if self.store.finality_conflicts() {
@@ -28,32 +42,29 @@ impl Chain {
             }
             return;
         }
-        // One step at a time, each with its own batch.
-        if self.commits.open.finalize.is_some() {
-            return;
-        }
-        let Some((checkpoint, crosses)) = self.finality_step(goal) else {
+        let Some(step) = self.finality_step(goal) else {
             return;
         };
+        let checkpoint = step.checkpoint;
         let Some(state) = self.states.get(checkpoint.root).cloned() else {
-            self.request_state(checkpoint.root, effects);
+            self.request_state(Class::Background, checkpoint.root, effects);
             return;
         };
-        let boundary = match crosses {
-            None => None,
-            Some(boundary) => match self.states.checkpoint(boundary).cloned() {
-                None => {
-                    self.request_checkpoint(Class::Import, boundary, effects);
-                    return;
-                }
-                state => state,
-            },
-        };
+        let mut boundary_states = Vec::new();
+        if let Some(boundary) = step.crosses {
+            let Some(state) = self.states.checkpoint(boundary) else {
+                self.request_checkpoint(Class::Import, boundary, effects);
+                return;
+            };
+            boundary_states.push(state.clone());
+        }
         let Some(blocks) = self.blocks_between(checkpoint.root) else {
             return;
         };
-        let pruned = self.prune(checkpoint, goal);
+        let pruned = self.prune(step, &blocks);
         let previous = std::mem::replace(&mut self.finalized, checkpoint);
+        self.step = None;
+        self.finalizing_seq = self.commits.next_seq();
         let mut leaving: BTreeSet<Root> = blocks.iter().copied().collect();
         leaving.insert(previous.root);
         leaving.remove(&checkpoint.root);
@@ -64,15 +75,21 @@ impl Chain {
         self.commits.open.finalize = Some(Finalize {
             checkpoint,
             blocks,
-            boundary_states: boundary.into_iter().collect(),
+            boundary_states,
             pruned,
         });
-        let slot = self.blocks.get(checkpoint.root).map(|it| it.row.slot);
-        self.messages.on_finalized(slot.unwrap_or(0), &state);
         self.pending.changed = true;
-        if checkpoint == goal
-            && let Some(node) = self.store.node(goal.root)
-        {
+        if checkpoint == goal {
+            self.tell_finality(goal, &state);
+        }
+    }
+
+    /// What the messages and the subscribers learn of finality, when the store is as far as the fork
+    /// choice.
+    fn tell_finality(&mut self, goal: Checkpoint, state: &BeaconState) {
+        let slot = self.blocks.get(goal.root).map(|it| it.row.slot);
+        self.messages.on_finalized(slot.unwrap_or(0), state);
+        if let Some(node) = self.store.node(goal.root) {
             self.pending.events.push(Event::FinalizedCheckpoint {
                 block: goal.root,
                 state: node.facts().state_root,
@@ -81,37 +98,46 @@ impl Chain {
         }
     }
 
-    /// The checkpoint to finalize next on the way to `goal`, and the era boundary that this crosses:
-    /// at most one at a time, so that a step after long non-finality holds one era of blocks and
-    /// one state of a boundary.
-    fn finality_step(&self, goal: Checkpoint) -> Option<(Checkpoint, Option<Checkpoint>)> {
+    /// The next checkpoint on the way to `goal`: across at most one era boundary, so that a step
+    /// after long non-finality holds one era of blocks and one state of a boundary. Finding it is a
+    /// walk over the tree, which is not repeated while the step waits.
+    fn finality_step(&mut self, goal: Checkpoint) -> Option<FinalityStep> {
+        let from = self.finalized;
+        if let Some(step) = self.step
+            && (step.goal, step.from) == (goal, from)
+        {
+            return Some(step);
+        }
         let era = era_epochs(&self.spec);
-        let epoch = (self.finalized.epoch / era + 1) * era;
-        if epoch > goal.epoch {
-            return Some((goal, None));
+        let epoch = (from.epoch / era + 1) * era;
+        let mut step = FinalityStep {
+            goal,
+            from,
+            checkpoint: goal,
+            crosses: None,
+        };
+        if epoch <= goal.epoch {
+            let root = self.store.get_checkpoint_block(goal.root, epoch).ok()?;
+            let boundary = Checkpoint { epoch, root };
+            step.crosses = Some(boundary);
+            if goal.epoch / era > epoch / era {
+                step.checkpoint = boundary;
+            }
         }
-        let root = self.store.get_checkpoint_block(goal.root, epoch).ok()?;
-        let boundary = Checkpoint { epoch, root };
-        match goal.epoch / era == epoch / era {
-            true => Some((goal, Some(boundary))),
-            false => Some((boundary, Some(boundary))),
-        }
+        self.step = Some(step);
+        Some(step)
     }
 
-    /// Drops the blocks that `checkpoint` leaves impossible, and gives them; at the end of the way to
-    /// `goal` also the fork choice's nodes of these and of what is behind.
-    fn prune(&mut self, checkpoint: Checkpoint, goal: Checkpoint) -> Vec<Root> {
-        let mut canonical = BTreeSet::new();
-        let mut next = self.store.node(goal.root);
-        while let Some(node) = next {
-            canonical.insert(node.facts().root);
-            next = self.store.node(node.facts().parent_root);
-        }
-        let mut pruned = match checkpoint == goal {
+    /// Drops the blocks that a step leaves impossible, and gives them; at the goal also the fork
+    /// choice's nodes of these and of what is behind. `blocks` are those that the step finalizes.
+    fn prune(&mut self, step: FinalityStep, blocks: &[Root]) -> Vec<Root> {
+        let mut canonical: BTreeSet<Root> = blocks.iter().copied().collect();
+        canonical.insert(step.from.root);
+        let mut pruned = match step.checkpoint == step.goal {
             true => self.store.prune(),
-            false => self.conflicting(checkpoint),
+            false => self.conflicting(step.checkpoint),
         };
-        // An earlier step has taken its own.
+        // Earlier steps have taken their own.
         pruned.retain(|root| !canonical.contains(root) && self.blocks.contains(*root));
         for &root in &pruned {
             self.blocks.remove(root);

@@ -9,8 +9,11 @@ use consensus::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Replays and long advances that run at once: each may take seconds.
-const MAX_REPLAYS: usize = 2;
+/// Replays and long advances that run at once: each may take seconds. One of them is for what the
+/// core itself cannot go on without.
+const MAX_REPLAYS: usize = 3;
+/// Most blocks whose unavailable states are told of.
+const MAX_TOLD: usize = 64;
 
 /// What a running job is for.
 #[derive(Debug)]
@@ -40,6 +43,8 @@ pub(super) struct Jobs {
     pub(super) stored_states: BTreeSet<Root>,
     /// Blocks whose states could not be made in this slot.
     pub(super) failed: BTreeSet<Root>,
+    /// Those of them that the user was told of, ever.
+    told: BTreeSet<Root>,
 }
 
 #[derive(Debug)]
@@ -58,6 +63,7 @@ impl Jobs {
             running: BTreeMap::new(),
             stored_states,
             failed: BTreeSet::new(),
+            told: BTreeSet::new(),
         }
     }
 
@@ -65,19 +71,29 @@ impl Jobs {
         self.running.len()
     }
 
-    /// Whether another replay may begin.
+    /// Whether another replay may begin for a block that somebody sent.
     pub(super) fn may_replay(&self) -> bool {
-        self.may_replay_in(Class::Import)
+        self.replays() < MAX_REPLAYS - 1
     }
 
-    /// The same for a class: what is in the background leaves room for an import.
+    /// Whether another replay may begin for the core itself. What is in the background leaves room
+    /// for a block.
     pub(super) fn may_replay_in(&self, class: Class) -> bool {
         let limit = match class {
             Class::Import => MAX_REPLAYS,
-            Class::Background => MAX_REPLAYS - 1,
+            Class::Background => MAX_REPLAYS - 2,
         };
+        self.replays() < limit
+    }
+
+    fn replays(&self) -> usize {
         let costly = self.running.values().filter(|entry| entry.costly);
-        costly.count() < limit
+        costly.count()
+    }
+
+    /// Whether the user is to be told that a block's state is unavailable: once.
+    pub(super) fn is_news(&mut self, root: Root) -> bool {
+        self.told.len() < MAX_TOLD && self.told.insert(root)
     }
 
     /// Takes the job of an outcome off the table. A stored state that it could not begin with is

@@ -35,6 +35,9 @@ impl Chain {
             }
             (Some(Running::Advance(checkpoint)), Found::Advance(result)) => {
                 let is_known = self.store.contains_block(checkpoint.root);
+                if is_known && let Err(failure) = &result {
+                    self.tell_unavailable(checkpoint.root, failure, effects);
+                }
                 let state = result.ok().filter(|_| is_known);
                 let is_there = state.is_some();
                 if let Some(state) = state {
@@ -49,6 +52,11 @@ impl Chain {
                 self.states.insert(root, *state);
                 self.pending.changed = true;
             }
+            (Some(Running::Regenerate(root)), Found::Regenerate(Err(failure)))
+                if self.store.contains_block(root) =>
+            {
+                self.tell_unavailable(root, &failure, effects);
+            }
             (Some(Running::Messages), Found::Messages(outcome)) => {
                 self.message_outcome(outcome, effects);
             }
@@ -62,6 +70,13 @@ impl Chain {
             _ => {}
         }
         self.release_held(effects);
+    }
+
+    fn tell_unavailable(&mut self, root: Root, failure: &Failure, effects: &mut Vec<Effect>) {
+        if self.jobs.is_news(root) {
+            let why = failure.to_string();
+            effects.push(Effect::Notice(Notice::StateUnavailable { root, why }));
+        }
     }
 
     fn on_proposer(

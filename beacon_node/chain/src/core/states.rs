@@ -113,16 +113,18 @@ impl Chain {
         true
     }
 
-    /// Has the post-state of a block made, unless that is under way.
-    pub(super) fn request_state(&mut self, root: Root, effects: &mut Vec<Effect>) {
+    /// Has the post-state of a block made, unless that is under way. In the background only finality
+    /// asks, for one at a time: it does not wait until others have ended.
+    pub(super) fn request_state(&mut self, class: Class, root: Root, effects: &mut Vec<Effect>) {
         let is_same = |running: &Running| matches!(running, Running::Regenerate(at) if *at == root);
         let has_failed = self.jobs.failed.contains(&root);
-        if has_failed || self.jobs.is_running(is_same) || !self.jobs.may_replay() {
+        let may_run = class == Class::Background || self.jobs.may_replay_in(class);
+        if has_failed || self.jobs.is_running(is_same) || !may_run {
             return;
         }
         if let Some(source) = self.source_of(root) {
             let running = Running::Regenerate(root);
-            self.run(Class::Import, Work::Regenerate(source), running, effects);
+            self.run(class, Work::Regenerate(source), running, effects);
         }
     }
 
@@ -139,13 +141,14 @@ impl Chain {
         // A head far behind the clock is advanced in steps.
         let step = self.states.latest_checkpoint(head, current);
         let duties = step.map_or(current, |(epoch, _)| epoch);
-        let pinned = BTreeSet::from([
+        let mut pinned = BTreeSet::from([
             head,
             justified.root,
             unrealized.root,
             finalized.root,
             self.store.finalized_checkpoint().root,
         ]);
+        pinned.extend(self.step.as_ref().map(|step| step.checkpoint.root));
         self.states.fit(&pinned, |checkpoint| {
             let is_duty = checkpoint.root == head && checkpoint.epoch >= duties;
             is_duty

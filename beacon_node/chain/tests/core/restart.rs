@@ -313,3 +313,58 @@ impl Stops for Vec<Effect> {
         self.iter().any(|effect| matches!(effect, Effect::Stopped))
     }
 }
+
+/// Finality comes after five eras without it, to a node that keeps few states: an era at a time,
+/// each step after the commit of the one before. A node that was stopped between two steps goes on.
+#[test]
+fn late_finality_goes_by_eras() {
+    let mut maker = maker();
+    let limits = Config {
+        hot_state_bytes: 1 << 20,
+        ..config()
+    };
+    let mut node = Node::new(maker.genesis(), limits);
+    maker.set_participation(0);
+    let mut blocks = chain_of(&mut maker, 1..=330);
+    maker.set_participation(100);
+    blocks.extend(chain_of(&mut maker, 331..=370));
+    node.tick_to(370, 0);
+    let (last, before) = blocks.split_last().unwrap();
+    let mut between = 0;
+    for chunk in before.chunks(64) {
+        let finalizes = |batch: &rows::Batch| batch.finalize.is_some();
+        node.apply(Input::Batch(78, chunk.to_vec()));
+        loop {
+            while node.run_one(0) {}
+            let steps = node.commits.iter().filter(|batch| finalizes(batch));
+            assert!(steps.count() <= 1, "a step waits for the one before");
+            let is_step = node.commits.front().is_some_and(finalizes);
+            if !node.commit_one() {
+                break;
+            }
+            let split = node.model.lock().unwrap().split.checkpoint;
+            if is_step && split != node.chain.snapshot().finalized {
+                between += 1;
+                let again = node.restarted();
+                assert_eq!(
+                    again.chain.snapshot().head.root,
+                    node.chain.snapshot().head.root
+                );
+                let goal = again.chain.snapshot().finalized;
+                assert_eq!(again.model.lock().unwrap().split.checkpoint, goal);
+                assert_eq!(again.model.lock().unwrap().boundaries.len(), 6);
+            }
+        }
+    }
+    assert_eq!(between, 4);
+    let result = node.batch(std::slice::from_ref(last));
+    assert_eq!((result.imported, result.error), (1, None));
+    let snapshot = node.chain.snapshot();
+    assert!(snapshot.finalized.epoch >= 43, "{:?}", snapshot.finalized);
+    let model = node.model.lock().unwrap();
+    assert_eq!(model.split.checkpoint, snapshot.finalized);
+    assert_eq!(model.boundaries.len(), 6);
+    let told = node.events().into_iter();
+    let told = told.filter(|event| matches!(event, Event::FinalizedCheckpoint { .. }));
+    assert!(told.count() <= 4, "steps are no news");
+}

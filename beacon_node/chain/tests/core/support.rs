@@ -150,9 +150,10 @@ impl Model {
                 })
                 .collect(),
             hot_states: hot_states
-                .map(|(root, state)| StoredState {
-                    block_root: *root,
-                    state: state.clone(),
+                .filter(|(_, state)| state.slot() == slot(state))
+                .map(|(root, state)| BlockId {
+                    slot: state.slot(),
+                    root: *root,
                 })
                 .collect(),
             hot_blocks: self.hot.iter().map(|hot| hot.row).collect(),

@@ -70,6 +70,9 @@ pub(crate) fn on_notice(notice: &Notice, spec: &Spec) {
         Notice::InvalidBlock { root, slot, why } => {
             warn!("block {root} of slot {slot} is invalid: {why}");
         }
+        Notice::StateUnavailable { root, why } => warn!(
+            "the state after block {root} cannot be made again: {why}; stop the node and look with fresnel db verify"
+        ),
         Notice::AttesterSlashed(validators) => {
             info!(
                 "validators {validators:?} have contradicted themselves and do not count any more"
