@@ -101,7 +101,7 @@ pub(crate) struct Node {
     /// A host name by which the REST API may be called, beside localhost and addresses; * for any
     #[arg(long, value_name = "NAME", num_args = 1.., value_parser = host_name)]
     pub(crate) http_host: Vec<String>,
-    /// An origin whose web pages may read the REST API, as in https://page.example; * for any
+    /// An origin whose web pages may read the REST API, as in `https://page.example`; * for any
     #[arg(long, value_name = "ORIGIN", num_args = 1.., value_parser = origin)]
     pub(crate) http_allow_origin: Vec<String>,
     /// Serve no REST API
