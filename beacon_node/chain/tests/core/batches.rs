@@ -1,6 +1,6 @@
 //! Range sync: batches into the core, what it stores and shows.
 
-use crate::support::{Node, chain_of, config, maker};
+use crate::support::{Node, chain_of, config, frugal, maker};
 use chain::*;
 use chain_maker::BlockOptions;
 use consensus::SignedBeaconBlock;
@@ -167,11 +167,7 @@ fn batches_wait_for_a_store_that_lags() {
 #[test]
 fn states_beyond_the_budget_are_made_again() {
     let mut maker = maker();
-    let limits = Config {
-        hot_state_bytes: 1 << 20,
-        ..config()
-    };
-    let mut node = Node::new(maker.genesis(), limits);
+    let mut node = Node::new(maker.genesis(), frugal());
     maker.set_participation(0);
     let first = maker.block_at(1, &BlockOptions::default()).unwrap();
     let late = maker

@@ -1,6 +1,6 @@
 //! A core that is stopped at any moment goes on as one that never was.
 
-use crate::support::{Node, chain_of, config, maker, tools};
+use crate::support::{Node, chain_of, config, frugal, maker, tools};
 use chain::*;
 use chain_maker::{BlockOptions, ChainMaker, ChainOptions, make_chain};
 use consensus::*;
@@ -319,11 +319,7 @@ impl Stops for Vec<Effect> {
 #[test]
 fn late_finality_goes_by_eras() {
     let mut maker = maker();
-    let limits = Config {
-        hot_state_bytes: 1 << 20,
-        ..config()
-    };
-    let mut node = Node::new(maker.genesis(), limits);
+    let mut node = Node::new(maker.genesis(), frugal());
     maker.set_participation(0);
     let mut blocks = chain_of(&mut maker, 1..=330);
     maker.set_participation(100);

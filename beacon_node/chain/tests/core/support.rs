@@ -210,6 +210,14 @@ pub(crate) fn config() -> Config {
     }
 }
 
+/// [`config`] with room for a few states only: most are made again.
+pub(crate) fn frugal() -> Config {
+    Config {
+        hot_state_bytes: 1 << 20,
+        ..config()
+    }
+}
+
 pub(crate) fn tools(model: &Arc<Mutex<Model>>) -> Toolbox {
     Toolbox {
         pool: Pool::new(1),

@@ -1,6 +1,6 @@
 //! What is not verified is not believed, and what is believed is not lost.
 
-use crate::support::{Node, chain_of, config, maker};
+use crate::support::{Node, chain_of, config, frugal, maker};
 use chain::*;
 use chain_maker::{BlockOptions, ChainMaker, Made};
 use consensus::{HashTreeRoot, Root, SignedBeaconBlock};
@@ -183,11 +183,7 @@ fn after_a_long_outage_there_are_duties_and_blocks() {
 #[test]
 fn a_stored_state_that_is_gone_is_not_relied_on() {
     let mut maker = maker();
-    let limits = Config {
-        hot_state_bytes: 1 << 20,
-        ..config()
-    };
-    let mut node = Node::new(maker.genesis(), limits);
+    let mut node = Node::new(maker.genesis(), frugal());
     maker.set_participation(0);
     let mut blocks = chain_of(&mut maker, 1..=310);
     let parent = maker.head();
